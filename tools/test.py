@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Runs everything that `make test` promises and ends with one line `N passed, M failed`.
+
+    tools/test.py [SUITE...]        suites: unit asan tsan fuzz py (all by default)
+    tools/test.py -k NAME [SUITE]   only programs and pytest items whose name holds NAME
+
+unit   tests/unit/test_*.c in the release build
+asan   the same under AddressSanitizer and UndefinedBehaviorSanitizer
+tsan   those that start threads, under ThreadSanitizer
+fuzz   every seed of tests/fuzz/seeds/NAME through tests/fuzz/fuzz_NAME.c, under ASan and UBSan
+py     tests/py with pytest, in a private environment under build/venv
+
+A crash, a time-out, a failed build and a suite that runs nothing count as failures.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+import venv_here
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(TOP, "build")
+JOBS = os.cpu_count() or 2
+TIMEOUT = int(os.environ.get("INGLE_TEST_TIMEOUT", "600"))
+ENV = dict(
+    os.environ,
+    INGLE_GOLDEN=os.path.join(TOP, "tests", "golden"),
+    INGLE_GOLDEN_BUILD=os.path.join(BUILD, "golden"),
+    ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:detect_stack_use_after_return=1",
+    UBSAN_OPTIONS="print_stacktrace=1",
+    TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1",
+)
+
+
+class Suite:
+    def __init__(self, name):
+        self.name, self.passed, self.failed, self.skipped = name, 0, 0, 0
+        self.start = time.time()
+
+    def add(self, passed, failed, skipped=0):
+        self.passed, self.failed, self.skipped = (self.passed + passed, self.failed + failed,
+                                                  self.skipped + skipped)
+
+    def fail(self, text):
+        print(f"FAILED {self.name}: {text}", flush=True)
+        self.failed += 1
+
+    def done(self):
+        if not self.passed and not self.failed:
+            self.fail("no test ran")
+        self.seconds = time.time() - self.start
+        print(f"-- {self.name}: {self.passed} passed, {self.failed} failed, {self.skipped} skipped "
+              f"({self.seconds:.0f} s)", flush=True)
+
+
+def sh(args, **kw):
+    return subprocess.run(args, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", **kw)
+
+
+def build(kind):
+    """Configures and builds one variant; returns its folder, or None after printing the log's end."""
+    folder = BUILD if kind == "release" else os.path.join(BUILD, kind)
+    flags = {"release": [], "asan": ["-DINGLE_SANITIZE=address,undefined", "-DINGLE_SHARED_LIB=OFF"],
+             "tsan": ["-DINGLE_SANITIZE=thread", "-DINGLE_SHARED_LIB=OFF", "-DINGLE_CLI=OFF"]}[kind]
+    configure = ["cmake", "-S", TOP, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DINGLE_TESTS=ON", *flags]
+    if os.environ.get("CI"):
+        configure.append("-DINGLE_WERROR=ON")
+    if shutil.which("ninja") and not os.path.exists(os.path.join(folder, "CMakeCache.txt")):
+        configure += ["-G", "Ninja"]
+    # Keep going: one broken test program must not hide the others.
+    keep = "-k0" if os.path.exists(os.path.join(folder, "build.ninja")) else "-k"
+    r = sh(configure)
+    if r.returncode == 0:
+        keep = "-k0" if os.path.exists(os.path.join(folder, "build.ninja")) else "-k"
+        r = sh(["cmake", "--build", folder, "-j", str(JOBS), "--", keep])
+    if r.returncode:
+        print("\n".join(r.stdout.splitlines()[-60:]))
+        return folder, False
+    return folder, True
+
+
+def wanted(path, args):
+    return not args.k or args.k in os.path.basename(path)
+
+
+def sources(pattern, args):
+    return [p for p in sorted(glob.glob(os.path.join(TOP, pattern))) if wanted(p, args)]
+
+
+def run_program(command):
+    try:
+        r = sh(command, env=ENV, timeout=TIMEOUT)
+        return r.returncode, r.stdout
+    except subprocess.TimeoutExpired as e:
+        out = e.stdout or b""
+        return None, (out.decode(errors="replace") if isinstance(out, bytes) else out)
+    except OSError as e:
+        return None, str(e)
+
+
+def count_cmocka(code, out):
+    """(passed, failed, skipped) from cmocka's output and the exit status; a crash is a failure."""
+    ran = len(re.findall(r"^\[ RUN      \]", out, re.M))
+    passed = len(re.findall(r"^\[       OK \]", out, re.M))
+    skipped = len(re.findall(r"^\[  SKIPPED \] [A-Za-z_]\w*$", out, re.M))
+    passed, failed = passed, max(ran - passed - skipped, 0)
+    if (code != 0 and failed == 0) or ran == 0:
+        failed += 1
+    return passed, failed, skipped
+
+
+def unit(name, kind, programs, args):
+    suite = Suite(name)
+    folder, ok = build(kind)
+    if not ok:
+        suite.fail(f"the {kind} build failed")
+    paths = [os.path.join(folder, "tests", os.path.splitext(os.path.basename(p))[0]) for p in programs]
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for path, (code, out) in zip(paths, pool.map(lambda p: run_program([p]), paths)):
+            passed, failed, skipped = count_cmocka(code, out)
+            suite.add(passed, failed, skipped)
+            if failed:
+                end = "timed out" if code is None else f"exit status {code}"
+                print(f"==== {name} {os.path.basename(path)}: {end}")
+                print("\n".join(out.splitlines()[-60:]), flush=True)
+    suite.done()
+    return suite
+
+
+def run_unit(args):
+    return unit("unit", "release", sources("tests/unit/test_*.c", args), args)
+
+
+def run_asan(args):
+    return unit("asan", "asan", sources("tests/unit/test_*.c", args), args)
+
+
+def run_tsan(args):
+    threaded = [p for p in sources("tests/unit/test_*.c", args)
+                if re.search(r"pthread|ig_thread|ig_os_thread|\"threads\"", open(p).read())]
+    if not threaded:
+        return None
+    return unit("tsan", "tsan", threaded, args)
+
+
+def run_fuzz(args):
+    targets = sources("tests/fuzz/fuzz_*.c", args)
+    if not targets:
+        return None
+    suite = Suite("fuzz")
+    folder, ok = build("asan")
+    if not ok:
+        suite.fail("the asan build failed")
+    for target in targets:
+        name = os.path.splitext(os.path.basename(target))[0]
+        seeds = os.path.join(TOP, "tests", "fuzz", "seeds", name[len("fuzz_"):])
+        code, out = run_program([os.path.join(folder, "tests", name), seeds])
+        count = re.search(r"^(\d+) inputs$", out, re.M)
+        if code == 0 and count and int(count.group(1)) > 0:
+            suite.add(1, 0)
+        else:
+            print("\n".join(out.splitlines()[-40:]))
+            suite.fail(f"{name} on {os.path.relpath(seeds, TOP)}: exit status {code}")
+    suite.done()
+    return suite
+
+
+def run_py(args):
+    suite = Suite("py")
+    _, ok = build("release")
+    if not ok:
+        suite.fail("the release build failed")
+    try:
+        python = venv_here.ensure(os.path.join(TOP, "tests", "requirements.txt"))
+    except venv_here.Failed as e:
+        suite.fail(str(e))
+        suite.done()
+        return suite
+    report = os.path.join(BUILD, "pytest.xml")
+    if os.path.exists(report):
+        os.remove(report)
+    env = dict(ENV, INGLE_BIN=os.environ.get("INGLE_BIN", os.path.join(BUILD, "ingle")), INGLE_BUILD=BUILD)
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(JOBS), "--junitxml", report,
+               "tests/py"] + (["-k", args.k] if args.k else [])
+    r = subprocess.run(command, cwd=TOP, env=env, stdin=subprocess.DEVNULL)
+    try:
+        s = next(ET.parse(report).getroot().iter("testsuite"))
+        n = {k: int(s.get(k, 0)) for k in ("tests", "failures", "errors", "skipped")}
+        failed = n["failures"] + n["errors"]
+        suite.add(n["tests"] - failed - n["skipped"], failed, n["skipped"])
+        if r.returncode not in (0, 1, 5):
+            suite.fail(f"pytest ended with status {r.returncode}")
+    except (OSError, ET.ParseError, StopIteration) as e:
+        suite.fail(f"pytest left no report ({e})")
+    suite.done()
+    return suite
+
+
+SUITES = {"unit": run_unit, "asan": run_asan, "tsan": run_tsan, "fuzz": run_fuzz, "py": run_py}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-k", metavar="NAME", default="")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=" ".join(SUITES))
+    args = parser.parse_args()
+    for name in args.suites:
+        if name not in SUITES:
+            parser.error(f"no suite {name}; there are: {' '.join(SUITES)}")
+    os.makedirs(BUILD, exist_ok=True)
+    unpack = sh(["sh", "tools/golden/unpack.sh"])
+    results = []
+    if unpack.returncode:
+        suite = Suite("golden data")
+        suite.fail("cannot unpack: " + unpack.stdout)
+        suite.done()
+        results.append(suite)
+    for name in args.suites or SUITES:
+        results.append(SUITES[name](args))
+    results = [r for r in results if r]
+    passed, failed, skipped = (sum(getattr(r, a) for r in results) for a in ("passed", "failed", "skipped"))
+    if not results:
+        failed = 1
+        print("no test ran")
+    print(f"{sum(r.seconds for r in results):.0f} s in all; "
+          + ", ".join(f"{r.name} {r.passed}/{r.passed + r.failed}" for r in results))
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
