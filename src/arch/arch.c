@@ -1,0 +1,27 @@
+/* The order of the steps from a view to bound weights. */
+#include "arch/arch.h"
+
+static ingle_status find_row(struct ig_arch *a, const struct ig_view *view, ingle_error *err) {
+    if (view->folder) {
+        struct ig_str type = ig_json_str(ig_json_get(view->config, "model_type"), "");
+        a->hp.row = ig_row_by_model_type(type);
+        if (!a->hp.row) return ig_row_unknown(type, true, err);
+        a->keys.family = ig_str_of(a->hp.row->name);
+        return ig_arch_hf_keys(&a->keys, a->hp.row, err);
+    }
+    const struct ig_kv *kv = ig_view_kv(view, "general.architecture");
+    if (!kv || !ig_kv_str(kv, &a->keys.family))
+        return ig_fail(err, INGLE_BAD_FILE, "this GGUF does not hold a model: get another file",
+                       "%s: key general.architecture is missing", view->path);
+    a->hp.row = ig_row_by_name(a->keys.family);
+    return a->hp.row ? INGLE_OK : ig_row_unknown(a->keys.family, false, err);
+}
+
+ingle_status ig_arch_open(struct ig_arch *a, struct ig_arena *arena, const struct ig_view *view,
+                          const struct ig_log *log, ingle_error *err) {
+    *a = (struct ig_arch){.keys = {.view = view, .arena = arena}};
+    IG_TRY(find_row(a, view, err));
+    IG_TRY(ig_arch_hparams(&a->hp, &a->keys, arena, err));
+    IG_TRY(ig_arch_bind(a, arena, view, log, err));
+    return ig_arch_shape(a, arena, err);
+}
