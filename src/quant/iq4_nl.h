@@ -1,0 +1,38 @@
+/* IQ4_NL: 32 weights of 4 bits that choose from a fixed, non-uniform table.  w = d * table[n]
+ *
+ *   byte 0..1   d, f16
+ *   byte 2+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15 */
+#ifdef IG_PART_UNPACK
+enum {
+    iq4_nl_BLOCK = 32,
+    iq4_nl_BYTES = 18,
+    iq4_nl_GROUP = 32,
+    iq4_nl_UNIT = 32,
+    iq4_nl_HAS_MIN = 0
+};
+static void iq4_nl_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    u->d[0] = half_float(load16(b));
+    u->scale[0] = 1;
+    nibbles(b + 2, u->q, 16);
+    look_up(ig_quant_values_iq4, u->q, 32);
+}
+IG_DECODE(iq4_nl)
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t iq4_nl_golden[18] = {
+    54, 152, 173, 229, 4, 21, 151, 108, 33, 238, 190, 231, 86, 64, 197, 131, 149, 133,};
+static const float iq4_nl_golden_values[32] = {
+    -0.1418724f, 0.071964264f, 0.10074997f, 0.071964264f, 0.020561218f, -0.10897446f, 0.21383667f,
+    -0.18299484f, -0.18299484f, 0.020561218f, 0.04523468f, 0.26112747f, 0.071964264f, 0.13364792f,
+    0.071964264f, 0.071964264f, -0.051403046f, -0.18299484f, 0.26112747f, 0.21383667f,
+    -0.026729584f, 0.04523468f, 0.17065811f, -0.18299484f, -0.07813263f, -0.18299484f, 0.071964264f,
+    0.10074997f, -0.10897446f, -0.0020561218f, -0.026729584f, -0.0020561218f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(20, "IQ4_NL", iq4_nl, A32, iq4_nl_unpack, iq4_nl_decode, NULL, iq4_nl_golden,
+            iq4_nl_golden_values)
+#endif

@@ -1,0 +1,54 @@
+/* MXFP4: 32 weights in e2m1 with a power-of-two scale (OCP Microscaling 1.0).  w = 2^(e - 127) *
+ * fp4[n] The table holds doubled values (0 1 2 3 4 6 8 12 and their negatives), so the step is 2^(e
+ * - 128).
+ *
+ *   byte 0      e, exponent with bias 127
+ *   byte 1+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15,  n: s | ee | m */
+#ifdef IG_PART_UNPACK
+enum { mxfp4_BLOCK = 32, mxfp4_BYTES = 17, mxfp4_GROUP = 32, mxfp4_UNIT = 32, mxfp4_HAS_MIN = 0 };
+IG_QUANT_INLINE float mxfp4_step(unsigned e) {
+    return bits_float(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
+static void mxfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    u->d[0] = mxfp4_step(b[0]);
+    u->scale[0] = 1;
+    nibbles(b + 1, u->q, 16);
+    look_up(ig_quant_values_fp4, u->q, 32);
+}
+IG_DECODE(mxfp4)
+#endif
+
+#ifdef IG_PART_ENCODE
+static void mxfp4_encode(const float *in, uint8_t *b, size_t n) {
+    for (; n--; in += 32, b += 17) {
+        float x[32], peak = fabsf(clean(in, x, 32));
+        int e = 0; /* the largest weight lands in [4, 8): 4 and 6 are the largest of the table */
+        if (peak > 0) {
+            frexpf(peak, &e);
+            e = e - 1 - 2 + 127;
+            e = e < 0 ? 0 : e;
+        }
+        float d = mxfp4_step((unsigned)e);
+        uint8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = nearest(ig_quant_values_fp4, x[i], d);
+        b[0] = (uint8_t)e;
+        join_nibbles(q, b + 1, 16);
+    }
+}
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t mxfp4_golden[17] = {
+    134, 228, 213, 172, 139, 163, 46, 179, 41, 73, 58, 3, 19, 54, 130, 81, 227,};
+static const float mxfp4_golden_values[32] = {
+    256.0f, 384.0f, -256.0f, -192.0f, 192.0f, -512.0f, 192.0f, -64.0f, -64.0f, -128.0f, 192.0f,
+    192.0f, 512.0f, 128.0f, 64.0f, 192.0f, -512.0f, -384.0f, -128.0f, 0.0f, -128.0f, 128.0f,
+    -192.0f, 128.0f, 256.0f, 192.0f, 0.0f, 64.0f, 192.0f, 0.0f, 384.0f, -512.0f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(39, "MXFP4", mxfp4, A32, mxfp4_unpack, mxfp4_decode, mxfp4_encode, mxfp4_golden,
+            mxfp4_golden_values)
+#endif

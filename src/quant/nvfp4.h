@@ -1,0 +1,44 @@
+/* NVFP4: 64 weights in e2m1 as four runs of 16, each with a UE4M3 scale.  w = ue4m3(s) * fp4[n]
+ * As in MXFP4 the table is doubled and the scale halved. Files carry one more float per tensor
+ * (`<name>.scale`), which is not part of the block.
+ *
+ *   byte 0..3     s of the four runs: eeee | mmm, bias 7; 0 and 0x7F mean zero
+ *   byte 4+8r+j   7..4 n[16r+8+j] | 3..0 n[16r+j]      j = 0..7 */
+#ifdef IG_PART_UNPACK
+enum { nvfp4_BLOCK = 64, nvfp4_BYTES = 36, nvfp4_GROUP = 16, nvfp4_UNIT = 16, nvfp4_HAS_MIN = 0 };
+IG_QUANT_INLINE float nvfp4_step(unsigned s) {
+    unsigned e = s >> 3 & 15, m = s & 7;
+    if (s == 0 || s == 0x7F) return 0;
+    return e ? bits_float((e + 127 - 8) << 23 | m << 20) : (float)m * 0x1p-10f;
+}
+static void nvfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    for (int r = 0; r < 4; r++) {
+        u->d[r] = nvfp4_step(b[r]);
+        u->scale[r] = 1;
+        nibbles(b + 4 + 8 * r, u->q + 16 * r, 8);
+    }
+    look_up(ig_quant_values_fp4, u->q, 64);
+}
+IG_DECODE(nvfp4)
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t nvfp4_golden[36] = {
+    22, 119, 80, 19, 137, 216, 199, 115, 65, 179, 22, 236, 191, 139, 154, 97, 123, 121, 1, 189, 127,
+    189, 60, 104, 223, 28, 164, 181, 85, 129, 98, 110, 19, 3, 144, 207,};
+static const float nvfp4_golden_values[64] = {
+    -0.02734375f, 0.0f, 0.328125f, 0.08203125f, 0.02734375f, 0.08203125f, 0.21875f, -0.109375f,
+    0.0f, -0.1640625f, -0.109375f, 0.328125f, 0.109375f, -0.08203125f, 0.02734375f, -0.21875f,
+    -1440.0f, -360.0f, -240.0f, 120.0f, -360.0f, -120.0f, 120.0f, -720.0f, -360.0f, 0.0f, -120.0f,
+    960.0f, 1440.0f, 1440.0f, 0.0f, -360.0f, -48.0f, -24.0f, -16.0f, 0.0f, -48.0f, -16.0f, 16.0f,
+    24.0f, 48.0f, -12.0f, 12.0f, 32.0f, -24.0f, 4.0f, -8.0f, -12.0f, 0.12890625f, 0.021484375f,
+    0.04296875f, -0.171875f, 0.064453125f, 0.064453125f, 0.0f, -0.2578125f, 0.12890625f, 0.0f,
+    0.171875f, 0.171875f, 0.021484375f, 0.0f, -0.021484375f, -0.0859375f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(40, "NVFP4", nvfp4, A32, nvfp4_unpack, nvfp4_decode, NULL, nvfp4_golden,
+            nvfp4_golden_values)
+#endif

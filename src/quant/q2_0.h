@@ -1,0 +1,35 @@
+/* Q2_0: 64 weights of 2 bits with one scale.  w = d * (n - 1), so -d, 0, d or 2d
+ *
+ *   byte 0..1   d, f16
+ *   byte 2+j    7..6 n[4j+3] | 5..4 n[4j+2] | 3..2 n[4j+1] | 1..0 n[4j]      j = 0..15 */
+#ifdef IG_PART_UNPACK
+enum { q2_0_BLOCK = 64, q2_0_BYTES = 18, q2_0_GROUP = 32, q2_0_UNIT = 32, q2_0_HAS_MIN = 0 };
+static void q2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    u->d[0] = u->d[1] = half_float(load16(b));
+    u->scale[0] = u->scale[1] = 1;
+    for (int j = 0; j < 16; j++)
+        for (int i = 0; i < 4; i++) u->q[4 * j + i] = (int8_t)((b[2 + j] >> (2 * i) & 3) - 1);
+}
+IG_DECODE(q2_0)
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t q2_0_golden[18] = {
+    4, 35, 98, 249, 10, 148, 95, 86, 147, 198, 66, 39, 106, 213, 171, 45, 167, 57,};
+static const float q2_0_golden_values[64] = {
+    0.013702393f, -0.013702393f, 0.013702393f, 0.0f, 0.0f, 0.013702393f, 0.027404785f, 0.027404785f,
+    0.013702393f, 0.013702393f, -0.013702393f, -0.013702393f, -0.013702393f, 0.0f, 0.0f,
+    0.013702393f, 0.027404785f, 0.027404785f, 0.0f, 0.0f, 0.013702393f, 0.0f, 0.0f, 0.0f,
+    0.027404785f, -0.013702393f, 0.0f, 0.013702393f, 0.013702393f, 0.0f, -0.013702393f,
+    0.027404785f, 0.013702393f, -0.013702393f, -0.013702393f, 0.0f, 0.027404785f, 0.0f,
+    0.013702393f, -0.013702393f, 0.013702393f, 0.013702393f, 0.013702393f, 0.0f, 0.0f, 0.0f, 0.0f,
+    0.027404785f, 0.027404785f, 0.013702393f, 0.013702393f, 0.013702393f, 0.0f, 0.027404785f,
+    0.013702393f, -0.013702393f, 0.027404785f, 0.0f, 0.013702393f, 0.013702393f, 0.0f, 0.013702393f,
+    0.027404785f, -0.013702393f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(42, "Q2_0", q2_0, A32, q2_0_unpack, q2_0_decode, NULL, q2_0_golden, q2_0_golden_values)
+#endif

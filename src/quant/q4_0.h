@@ -1,0 +1,44 @@
+/* Q4_0: 32 weights of 4 bits with one scale.  w = d * (n - 8)
+ *
+ *   byte 0..1   d, f16
+ *   byte 2+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15 */
+#ifdef IG_PART_UNPACK
+enum { q4_0_BLOCK = 32, q4_0_BYTES = 18, q4_0_GROUP = 32, q4_0_UNIT = 32, q4_0_HAS_MIN = 0 };
+static void q4_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    u->d[0] = half_float(load16(b));
+    u->scale[0] = 1;
+    nibbles(b + 2, u->q, 16);
+    for (int i = 0; i < 32; i++) u->q[i] = (int8_t)(u->q[i] - 8);
+}
+IG_DECODE(q4_0)
+#endif
+
+#ifdef IG_PART_ENCODE
+static void q4_0_encode(const float *in, uint8_t *b, size_t n) {
+    for (; n--; in += 32, b += 18) {
+        float x[32], peak = clean(in, x, 32), d = peak / -8.0f, id = inverse(d);
+        uint8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = (uint8_t)clamp_int(x[i] * id + 8.5f, 0, 15);
+        store16(b, half_saturated(d));
+        join_nibbles(q, b + 2, 16);
+    }
+}
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t q4_0_golden[18] = {
+    140, 32, 34, 121, 243, 189, 6, 131, 102, 168, 82, 193, 187, 150, 81, 243, 205, 24,};
+static const float q4_0_golden_values[32] = {
+    -0.05328369f, 0.008880615f, -0.044403076f, 0.044403076f, -0.01776123f, -0.044403076f,
+    -0.01776123f, 0.0f, -0.05328369f, -0.062164307f, 0.026641846f, -0.01776123f, -0.062164307f,
+    -0.044403076f, 0.044403076f, 0.0f, -0.05328369f, -0.008880615f, 0.062164307f, 0.026641846f,
+    -0.07104492f, 0.0f, -0.01776123f, 0.01776123f, -0.026641846f, 0.03552246f, 0.026641846f,
+    0.008880615f, -0.026641846f, 0.062164307f, 0.03552246f, -0.062164307f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(2, "Q4_0", q4_0, A32, q4_0_unpack, q4_0_decode, q4_0_encode, q4_0_golden,
+            q4_0_golden_values)
+#endif

@@ -1,0 +1,49 @@
+/* Q4_1: 32 weights of 4 bits with a scale and an offset.  w = d * n + m
+ *
+ *   byte 0..1   d, f16
+ *   byte 2..3   m, f16
+ *   byte 4+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15 */
+#ifdef IG_PART_UNPACK
+enum { q4_1_BLOCK = 32, q4_1_BYTES = 20, q4_1_GROUP = 32, q4_1_UNIT = 32, q4_1_HAS_MIN = 1 };
+static void q4_1_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    u->d[0] = half_float(load16(b));
+    u->dmin[0] = -half_float(load16(b + 2));
+    u->scale[0] = u->min[0] = 1;
+    nibbles(b + 4, u->q, 16);
+}
+IG_DECODE(q4_1)
+#endif
+
+#ifdef IG_PART_ENCODE
+static void q4_1_encode(const float *in, uint8_t *b, size_t n) {
+    for (; n--; in += 32, b += 20) {
+        float x[32], low, high;
+        clean(in, x, 32);
+        range_of(x, 32, &low, &high);
+        float d = (high - low) / 15.0f, id = inverse(d);
+        uint8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = (uint8_t)clamp_int((x[i] - low) * id + 0.5f, 0, 15);
+        store16(b, half_saturated(d));
+        store16(b + 2, half_saturated(low));
+        join_nibbles(q, b + 4, 16);
+    }
+}
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t q4_1_golden[20] = {
+    50, 176, 198, 45, 2, 9, 40, 70, 46, 50, 96, 235, 35, 197, 208, 1, 144, 96, 150, 214,};
+static const float q4_1_golden_values[32] = {
+    -0.17199707f, -1.0897217f, -0.95861816f, -0.69641113f, -1.7452393f, -0.17199707f, 0.09020996f,
+    -1.3519287f, -0.3031006f, -0.5653076f, 0.09020996f, -0.040893555f, 0.09020996f, 0.09020996f,
+    -0.69641113f, -0.69641113f, 0.09020996f, 0.09020996f, -0.17199707f, -0.4342041f, -0.17199707f,
+    -0.3031006f, -0.69641113f, -1.7452393f, -0.17199707f, -1.4830322f, -1.6141357f, 0.09020996f,
+    -1.0897217f, -0.69641113f, -1.0897217f, -1.6141357f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(3, "Q4_1", q4_1, A32, q4_1_unpack, q4_1_decode, q4_1_encode, q4_1_golden,
+            q4_1_golden_values)
+#endif

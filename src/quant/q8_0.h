@@ -1,0 +1,42 @@
+/* Q8_0: 32 weights of 8 bits with one scale.  w = d * n
+ *
+ *   byte 0..1   d, f16
+ *   byte 2+j    n[j], signed                  j = 0..31 */
+#ifdef IG_PART_UNPACK
+enum { q8_0_BLOCK = 32, q8_0_BYTES = 34, q8_0_GROUP = 32, q8_0_UNIT = 32, q8_0_HAS_MIN = 0 };
+static void q8_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
+    u->d[0] = half_float(load16(b));
+    u->scale[0] = 1;
+    memcpy(u->q, b + 2, 32);
+}
+IG_DECODE(q8_0)
+#endif
+
+#ifdef IG_PART_ENCODE
+static void q8_0_encode(const float *in, uint8_t *b, size_t n) {
+    for (; n--; in += 32, b += 34) {
+        float x[32], d = fabsf(clean(in, x, 32)) / 127.0f, id = inverse(d);
+        store16(b, half_saturated(d));
+        for (int i = 0; i < 32; i++) b[2 + i] = (uint8_t)clamp_int(roundf(x[i] * id), -127, 127);
+    }
+}
+#endif
+
+#ifdef IG_PART_GOLDEN
+/* clang-format off */
+static const uint8_t q8_0_golden[34] = {
+    158, 172, 18, 147, 243, 83, 205, 158, 104, 198, 127, 104, 177, 51, 1, 64, 147, 160, 249, 130,
+    148, 239, 55, 102, 145, 240, 125, 212, 11, 255, 110, 242, 134, 247,};
+static const float q8_0_golden_values[32] = {
+    -1.298584f, 7.8636475f, 0.9378662f, -5.987915f, 3.6793213f, 7.0700684f, -7.5029297f, 4.184326f,
+    -9.162231f, -7.5029297f, 5.699341f, -3.6793213f, -0.072143555f, -4.6171875f, 7.8636475f,
+    6.9257812f, 0.5050049f, 9.090088f, 7.791504f, 1.2264404f, -3.9678955f, -7.3586426f, 8.007935f,
+    1.1542969f, -9.017944f, 3.1743164f, -0.7935791f, 0.072143555f, -7.935791f, 1.0100098f,
+    8.801514f, 0.649292f,};
+/* clang-format on */
+#endif
+
+#ifdef IG_PART_ROW
+IG_PART_ROW(8, "Q8_0", q8_0, A32, q8_0_unpack, q8_0_decode, q8_0_encode, q8_0_golden,
+            q8_0_golden_values)
+#endif
