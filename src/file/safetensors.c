@@ -140,16 +140,20 @@ static ingle_status parse_slice(struct header *h, struct ig_arena *scratch, stru
     return INGLE_OK;
 }
 
-/* The decoded string: a slice of the file, or a copy in `keep` if it has escapes. With `keep` NULL it is only checked. */
-static ingle_status decode(struct header *h, struct ig_str quoted, struct ig_arena *keep, struct ig_str *out) {
+/* The decoded string: a slice of the file, or a copy in `keep` if it has escapes. With `keep` NULL
+ * it is only checked. */
+static ingle_status decode(struct header *h, struct ig_str quoted, struct ig_arena *keep,
+                           struct ig_str *out) {
     const struct ig_json *j = NULL;
     struct ig_arena scratch = {.mem = h->v->mem};
     if (quoted.n > ENTRY_MAX && keep) return fail_at(h, "a name is longer than 64 KiB");
     *out = (struct ig_str){quoted.p + 1, quoted.n - 2};
-    if (!memchr(quoted.p, '\\', quoted.n) && ig_utf8_valid(out->p, out->n) && !has_control(*out)) return INGLE_OK;
+    if (!memchr(quoted.p, '\\', quoted.n) && ig_utf8_valid(out->p, out->n) && !has_control(*out))
+        return INGLE_OK;
     ingle_status s = parse_slice(h, &scratch, quoted, "a string", &j);
     if (!s && keep) {
-        *out = (struct ig_str){ig_arena_copy(keep, j->text.n ? j->text.p : "", j->text.n), j->text.n};
+        *out =
+            (struct ig_str){ig_arena_copy(keep, j->text.n ? j->text.p : "", j->text.n), j->text.n};
         if (!out->p) s = ig_fail_memory(h->err, quoted.n);
     }
     ig_arena_free(&scratch);
@@ -163,7 +167,8 @@ static ingle_status take_key(struct header *h, struct ig_arena *keep, struct ig_
     return next_is(h, ':') ? INGLE_OK : fail_at(h, "':' was expected");
 }
 
-/* "__metadata__" maps text to text; nothing in ingle reads it, but it must be what the format says. */
+/* "__metadata__" maps text to text; nothing in ingle reads it, but it must be what the format says.
+ */
 static ingle_status skip_metadata(struct header *h) {
     struct ig_str quoted = {0}, text;
     if (!next_is(h, '{')) return fail_at(h, "__metadata__ is not an object");
@@ -305,13 +310,7 @@ static ingle_status walk(struct header *h, struct ig_tensor *tensors, struct ig_
     if (!next_is(h, '{')) return fail_at(h, "'{' was expected");
     for (bool more = !next_is(h, '}'); more;) {
         struct ig_str name = {0}, skipped;
-        if (tensors)
-            IG_TRY(take_name(h, &name));
-        else {
-            IG_TRY(take_quoted(h, &name));
-            if (!next_is(h, ':')) return fail_at(h, "':' was expected");
-            name = (struct ig_str){name.p + 1, name.n - 2};
-        }
+        IG_TRY(take_key(h, tensors ? &h->v->arena : NULL, &name));
         if (ig_str_is(name, "__metadata__")) {
             if (metadata) return fail_at(h, "__metadata__ occurs twice");
             metadata = true;
