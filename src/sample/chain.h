@@ -35,6 +35,7 @@ struct ig_sampler {
     float *work;           /* [n_vocab] logits by token id, while the chain is `dense` */
     struct ig_cand *cands; /* [cap] candidates once it is not */
     size_t n, cap;
+    bool greedy;        /* only penalties and the argmax matter */
     bool dense, sorted; /* sorted: by falling logit, then rising id */
 
     /* Ring of the last `ring_n` accepted tokens; bit 31 marks that a DRY breaker ended with the
@@ -57,6 +58,9 @@ static inline uint32_t ig_ring_get(const struct ig_sampler *s, int32_t back) {
     int32_t at = s->ring_at - 1 - back;
     return s->ring[at < 0 ? at + s->ring_cap : at];
 }
+
+/* chain.c */
+void ig_ring_push(struct ig_sampler *s, uint32_t word);
 
 /* dry.c */
 ingle_status ig_dry_open(struct ig_sampler *s, const struct ig_sample_params *p, ingle_error *err);

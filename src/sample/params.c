@@ -127,6 +127,7 @@ ingle_status ig_sample_check(const struct ig_sample_params *p, ingle_error *err)
         {"repeat_last_n", p->repeat_last_n, -1, 1 << 30},
         {"dry_penalty_last_n", p->dry_penalty_last_n, -1, 1 << 30},
         {"n_context", p->n_context, 0, 1 << 30},
+        {"min_keep", p->min_keep, 0, INT32_MAX},
         {"n_order", (double)p->n_order, 0, IG_SAMPLE_MAX_ORDER},
     };
     for (unsigned i = 0; i < sizeof bounds / sizeof *bounds; i++) {
