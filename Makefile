@@ -38,6 +38,7 @@ test: ## run all tests; ends with "N passed, M failed"
 
 check: ## import rule and unit tests only (seconds)
 	@python3 tools/rooms.py
+	@python3 tools/quant_names.py
 	@python3 tools/test.py unit
 
 bench: ## compare speed with llama.cpp on the default model

@@ -19,6 +19,21 @@ static void iq4_nl_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq4_nl)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void iq4_nl_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {
+        .groups = 1, .size = 32, .table = ig_quant_values_iq4, .s_low = 1, .s_high = 1};
+    uint8_t q[32];
+    for (; n--; in += 32, b += 18) {
+        memset(b, 0, 18);
+        if (!search_steps(&s, in)) continue;
+        codes_of(&s, 0, q);
+        store16(b, s.d);
+        join_nibbles(q, b + 2, 16);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t iq4_nl_golden[18] = {
@@ -33,6 +48,6 @@ static const float iq4_nl_golden_values[32] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(20, "IQ4_NL", iq4_nl, A32, iq4_nl_unpack, iq4_nl_decode, NULL, iq4_nl_golden,
+IG_PART_ROW(20, "IQ4_NL", iq4_nl, A32, iq4_nl_unpack, iq4_nl_decode, iq4_nl_encode, iq4_nl_golden,
             iq4_nl_golden_values)
 #endif

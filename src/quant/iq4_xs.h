@@ -26,6 +26,28 @@ static void iq4_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq4_xs)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void iq4_xs_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {
+        .groups = 8, .size = 32, .table = ig_quant_values_iq4, .s_low = -32, .s_high = 31};
+    uint8_t q[256];
+    for (; n--; in += 256, b += 136) {
+        memset(b, 0, 136);
+        if (!search_steps(&s, in)) continue;
+        codes_of(&s, 0, q);
+        unsigned high = 0;
+        for (int g = 0; g < 8; g++) {
+            int v = s.s[g] + 32;
+            b[4 + g / 2] = (uint8_t)(b[4 + g / 2] | (v & 15) << (g & 1) * 4);
+            high |= (unsigned)v >> 4 << 2 * g;
+            join_nibbles(q + 32 * g, b + 8 + 16 * g, 16);
+        }
+        store16(b, s.d);
+        store16(b + 2, (uint16_t)high);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t iq4_xs_golden[136] = {
@@ -75,6 +97,6 @@ static const float iq4_xs_golden_values[256] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(23, "IQ4_XS", iq4_xs, A256, iq4_xs_unpack, iq4_xs_decode, NULL, iq4_xs_golden,
+IG_PART_ROW(23, "IQ4_XS", iq4_xs, A256, iq4_xs_unpack, iq4_xs_decode, iq4_xs_encode, iq4_xs_golden,
             iq4_xs_golden_values)
 #endif

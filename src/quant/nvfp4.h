@@ -22,6 +22,40 @@ static void nvfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(nvfp4)
 #endif
 
+#ifdef IG_PART_ENCODE
+/* The code whose step is nearest below or at d; steps grow with the code. */
+static unsigned nvfp4_code(float d) {
+    unsigned s = 0;
+    while (s < 0x7E && nvfp4_step(s + 1) <= d) s++;
+    return s;
+}
+/* Writes 16 codes for one scale, returns the squared error (in units of 1 / inv). */
+static float nvfp4_try(const float *x, float inv, unsigned s, uint8_t *q) {
+    float d = nvfp4_step(s), error = 0;
+    for (int i = 0; i < 16; i++) {
+        q[i] = nearest(ig_quant_values_fp4, x[i], d);
+        float e = (x[i] - d * (float)ig_quant_values_fp4[q[i]]) * inv;
+        error += e * e;
+    }
+    return error;
+}
+static void nvfp4_encode(const float *in, uint8_t *b, size_t n) {
+    for (; n--; in += 64, b += 36)
+        for (int r = 0; r < 4; r++) {
+            float x[16], peak = fabsf(clean(in + 16 * r, x, 16)), best = FLT_MAX;
+            unsigned top = nvfp4_code(peak / 8); /* 12 * step reaches at most 1.5 of the peak */
+            uint8_t q[16];
+            for (unsigned s = top < 10 ? 0 : top - 10; s <= top + 1 && s < 0x7F; s++) {
+                float e = nvfp4_try(x, inverse(peak), s, q);
+                if (!(e < best)) continue;
+                best = e;
+                b[r] = (uint8_t)s;
+                join_nibbles(q, b + 4 + 8 * r, 8);
+            }
+        }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t nvfp4_golden[36] = {
@@ -39,6 +73,6 @@ static const float nvfp4_golden_values[64] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(40, "NVFP4", nvfp4, A32, nvfp4_unpack, nvfp4_decode, NULL, nvfp4_golden,
+IG_PART_ROW(40, "NVFP4", nvfp4, A32, nvfp4_unpack, nvfp4_decode, nvfp4_encode, nvfp4_golden,
             nvfp4_golden_values)
 #endif

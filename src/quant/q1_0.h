@@ -13,6 +13,22 @@ static void q1_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q1_0)
 #endif
 
+#ifdef IG_PART_ENCODE
+/* For fixed signs the mean magnitude is the least-squares scale. */
+static void q1_0_encode(const float *in, uint8_t *b, size_t n) {
+    for (; n--; in += 128, b += 18) {
+        float x[128], sum = 0;
+        clean(in, x, 128);
+        memset(b, 0, 18);
+        for (int i = 0; i < 128; i++) {
+            sum += fabsf(x[i]) / 128;
+            b[2 + i / 8] = (uint8_t)(b[2 + i / 8] | (x[i] >= 0) << i % 8);
+        }
+        store16(b, half_saturated(sum));
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q1_0_golden[18] = {
@@ -44,5 +60,6 @@ static const float q1_0_golden_values[128] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(41, "Q1_0", q1_0, A32, q1_0_unpack, q1_0_decode, NULL, q1_0_golden, q1_0_golden_values)
+IG_PART_ROW(41, "Q1_0", q1_0, A32, q1_0_unpack, q1_0_decode, q1_0_encode, q1_0_golden,
+            q1_0_golden_values)
 #endif

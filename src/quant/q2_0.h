@@ -13,6 +13,23 @@ static void q2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q2_0)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void q2_0_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {.groups = 2, .size = 32, .low = -1, .high = 2, .s_low = 1, .s_high = 1};
+    uint8_t q[64];
+    for (; n--; in += 64, b += 18) {
+        memset(b, 0, 18);
+        memset(b + 2, 0x55, 16); /* code 1 is zero */
+        if (!search_steps(&s, in)) continue;
+        codes_of(&s, 1, q);
+        store16(b, s.d);
+        for (int j = 0; j < 16; j++)
+            b[2 + j] =
+                (uint8_t)(q[4 * j] | q[4 * j + 1] << 2 | q[4 * j + 2] << 4 | q[4 * j + 3] << 6);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q2_0_golden[18] = {
@@ -31,5 +48,6 @@ static const float q2_0_golden_values[64] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(42, "Q2_0", q2_0, A32, q2_0_unpack, q2_0_decode, NULL, q2_0_golden, q2_0_golden_values)
+IG_PART_ROW(42, "Q2_0", q2_0, A32, q2_0_unpack, q2_0_decode, q2_0_encode, q2_0_golden,
+            q2_0_golden_values)
 #endif

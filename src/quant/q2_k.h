@@ -16,6 +16,23 @@ static void q2_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q2_k)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void q2_k_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {.groups = 16, .size = 16, .high = 3, .s_high = 15};
+    uint8_t q[256];
+    for (; n--; in += 256, b += 84) {
+        memset(b, 0, 84);
+        if (!search_ranges(&s, in)) continue;
+        codes_of(&s, 0, q);
+        for (int g = 0; g < 16; g++) b[g] = (uint8_t)(s.s[g] | s.m[g] << 4);
+        join_crumbs(q, b + 16);
+        join_crumbs(q + 128, b + 48);
+        store16(b + 80, s.d);
+        store16(b + 82, s.dmin);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q2_k_golden[84] = {
@@ -66,5 +83,6 @@ static const float q2_k_golden_values[256] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(10, "Q2_K", q2_k, A256, q2_k_unpack, q2_k_decode, NULL, q2_k_golden, q2_k_golden_values)
+IG_PART_ROW(10, "Q2_K", q2_k, A256, q2_k_unpack, q2_k_decode, q2_k_encode, q2_k_golden,
+            q2_k_golden_values)
 #endif

@@ -24,6 +24,28 @@ static void q3_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q3_k)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void q3_k_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {.groups = 16, .size = 16, .low = -4, .high = 3, .s_low = -32, .s_high = 31};
+    uint8_t q[256];
+    for (; n--; in += 256, b += 110) {
+        memset(b, 0, 110);
+        if (!search_steps(&s, in)) continue;
+        codes_of(&s, 4, q);
+        for (int l = 0; l < 32; l++)
+            for (int k = 0; k < 8; k++) b[l] = (uint8_t)(b[l] | q[32 * k + l] >> 2 << k);
+        join_crumbs(q, b + 32);
+        join_crumbs(q + 128, b + 64);
+        for (int g = 0; g < 16; g++) {
+            int v = s.s[g] + 32;
+            b[96 + (g & 7)] = (uint8_t)(b[96 + (g & 7)] | (v & 15) << (g >> 3) * 4);
+            b[104 + (g & 3)] = (uint8_t)(b[104 + (g & 3)] | v >> 4 << (g >> 2) * 2);
+        }
+        store16(b + 108, s.d);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q3_k_golden[110] = {
@@ -72,5 +94,6 @@ static const float q3_k_golden_values[256] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(11, "Q3_K", q3_k, A256, q3_k_unpack, q3_k_decode, NULL, q3_k_golden, q3_k_golden_values)
+IG_PART_ROW(11, "Q3_K", q3_k, A256, q3_k_unpack, q3_k_decode, q3_k_encode, q3_k_golden,
+            q3_k_golden_values)
 #endif

@@ -19,6 +19,22 @@ static void q4_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q4_k)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void q4_k_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {.groups = 8, .size = 32, .high = 15, .s_high = 63};
+    uint8_t q[256];
+    for (; n--; in += 256, b += 144) {
+        memset(b, 0, 144);
+        if (!search_ranges(&s, in)) continue;
+        codes_of(&s, 0, q);
+        store16(b, s.d);
+        store16(b + 2, s.dmin);
+        join_scales_6bit(s.s, s.m, b + 4);
+        for (int r = 0; r < 4; r++) join_nibbles(q + 64 * r, b + 16 + 32 * r, 32);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q4_k_golden[144] = {
@@ -66,5 +82,6 @@ static const float q4_k_golden_values[256] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(12, "Q4_K", q4_k, A256, q4_k_unpack, q4_k_decode, NULL, q4_k_golden, q4_k_golden_values)
+IG_PART_ROW(12, "Q4_K", q4_k, A256, q4_k_unpack, q4_k_decode, q4_k_encode, q4_k_golden,
+            q4_k_golden_values)
 #endif

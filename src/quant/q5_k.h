@@ -20,6 +20,24 @@ static void q5_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q5_k)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void q5_k_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {.groups = 8, .size = 32, .high = 31, .s_high = 63};
+    uint8_t q[256];
+    for (; n--; in += 256, b += 176) {
+        memset(b, 0, 176);
+        if (!search_ranges(&s, in)) continue;
+        codes_of(&s, 0, q);
+        store16(b, s.d);
+        store16(b + 2, s.dmin);
+        join_scales_6bit(s.s, s.m, b + 4);
+        for (int l = 0; l < 32; l++)
+            for (int g = 0; g < 8; g++) b[16 + l] = (uint8_t)(b[16 + l] | q[32 * g + l] >> 4 << g);
+        for (int r = 0; r < 4; r++) join_nibbles(q + 64 * r, b + 48 + 32 * r, 32);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q5_k_golden[176] = {
@@ -69,5 +87,6 @@ static const float q5_k_golden_values[256] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(13, "Q5_K", q5_k, A256, q5_k_unpack, q5_k_decode, NULL, q5_k_golden, q5_k_golden_values)
+IG_PART_ROW(13, "Q5_K", q5_k, A256, q5_k_unpack, q5_k_decode, q5_k_encode, q5_k_golden,
+            q5_k_golden_values)
 #endif

@@ -20,6 +20,27 @@ static void q6_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q6_k)
 #endif
 
+#ifdef IG_PART_ENCODE
+static void q6_k_encode(const float *in, uint8_t *b, size_t n) {
+    struct search s = {
+        .groups = 16, .size = 16, .low = -32, .high = 31, .s_low = -128, .s_high = 127};
+    uint8_t q[256];
+    for (; n--; in += 256, b += 210) {
+        memset(b, 0, 210);
+        if (!search_steps(&s, in)) continue;
+        codes_of(&s, 32, q);
+        for (int h = 0; h < 2; h++) {
+            uint8_t high[128];
+            for (int i = 0; i < 128; i++) high[i] = q[128 * h + i] >> 4;
+            join_nibbles(q + 128 * h, b + 64 * h, 64);
+            join_crumbs(high, b + 128 + 32 * h);
+        }
+        for (int g = 0; g < 16; g++) b[192 + g] = (uint8_t)s.s[g];
+        store16(b + 208, s.d);
+    }
+}
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t q6_k_golden[210] = {
@@ -72,5 +93,6 @@ static const float q6_k_golden_values[256] = {
 #endif
 
 #ifdef IG_PART_ROW
-IG_PART_ROW(14, "Q6_K", q6_k, A256, q6_k_unpack, q6_k_decode, NULL, q6_k_golden, q6_k_golden_values)
+IG_PART_ROW(14, "Q6_K", q6_k, A256, q6_k_unpack, q6_k_decode, q6_k_encode, q6_k_golden,
+            q6_k_golden_values)
 #endif

@@ -6,7 +6,7 @@
  *
  * The subtle thing: list.h is included twice. The first time every type file gives its code, the
  * second time its row of the table, so a type stays in one file. */
-#include "quant/encode.h"
+#include "quant/search.h"
 
 #define IG_PART_UNPACK
 #define IG_PART_ENCODE
