@@ -185,8 +185,9 @@ ingle_status ig_os_make_folders(const char *path, ingle_error *err) {
         if (part[i] != '/' && part[i]) continue;
         char kept = part[i];
         part[i] = 0;
-        if (mkdir(part, 0777) && ig_os_kind(part) != IG_OS_FOLDER)
-            return fail_errno(err, errno, part, "make the folder");
+        int e = mkdir(part, 0777) ? errno : 0;
+        if (e && ig_os_kind(part) != IG_OS_FOLDER)
+            return fail_errno(err, e, part, "make the folder");
         part[i] = kept;
     }
     return INGLE_OK;
