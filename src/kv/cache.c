@@ -1,10 +1,12 @@
-/* Block tables and rings. The subtle thing is going back: a ring forgets, so a timeline can only be cut to a length whose
- * window is still whole; ig_cache_keep says so by answering 0. */
+/* Block tables and rings. The subtle thing is going back: a ring forgets, so a timeline can only be
+ * cut to a length whose window is still whole; ig_cache_keep says so by answering 0. */
 #include "kv/cache.h"
 
 #include <string.h>
 
-static size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+static size_t up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
 
 static uint32_t find_group(struct ig_cache *c, uint32_t window, uint32_t batch) {
     for (uint32_t i = 0; i < c->n_groups; i++)
@@ -17,10 +19,12 @@ static uint32_t find_group(struct ig_cache *c, uint32_t window, uint32_t batch) 
     return c->n_groups++;
 }
 
-static void lay_out(struct ig_cache *c, struct ig_cache_layer *l, const struct ig_cache_want *w, uint32_t group) {
+static void lay_out(struct ig_cache *c, struct ig_cache_layer *l, const struct ig_cache_want *w,
+                    uint32_t group) {
     struct ig_cache_group *g = &c->groups[group];
     size_t element = ig_cache_element(c->type);
-    *l = (struct ig_cache_layer){.group = group, .n_head_kv = w->n_head_kv, .head_k = w->head_k, .head_v = w->head_v};
+    *l = (struct ig_cache_layer){
+        .group = group, .n_head_kv = w->n_head_kv, .head_k = w->head_k, .head_v = w->head_v};
     l->v_stride = (uint32_t)up(w->head_v, 16);
     l->k_head = (size_t)w->head_k * IG_CACHE_BLOCK * element;
     l->v_head = (size_t)l->v_stride * IG_CACHE_BLOCK * element;
@@ -34,8 +38,9 @@ static void lay_out(struct ig_cache *c, struct ig_cache_layer *l, const struct i
     g->block_bytes = l->v_scale_at + scales;
 }
 
-ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct ig_cache_want *want, uint32_t n_layers,
-                           enum ig_cache_type type, uint32_t context, uint32_t batch, ingle_error *err) {
+ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct ig_cache_want *want,
+                           uint32_t n_layers, enum ig_cache_type type, uint32_t context,
+                           uint32_t batch, ingle_error *err) {
     *c = (struct ig_cache){.mem = mem, .type = type, .n_layers = n_layers, .context = context};
     c->layers = ig_calloc(mem, n_layers, sizeof *c->layers);
     c->groups = ig_calloc(mem, n_layers, sizeof *c->groups);
@@ -44,8 +49,10 @@ ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct 
         return ig_fail_memory(err, n_layers * sizeof *c->layers);
     }
     for (uint32_t i = 0; i < n_layers; i++) {
-        if (want[i].source == i) lay_out(c, &c->layers[i], &want[i], find_group(c, want[i].window, batch));
-        else c->layers[i] = c->layers[want[i].source];
+        if (want[i].source == i)
+            lay_out(c, &c->layers[i], &want[i], find_group(c, want[i].window, batch));
+        else
+            c->layers[i] = c->layers[want[i].source];
     }
     for (uint32_t i = 0; i < c->n_groups; i++) {
         struct ig_cache_group *g = &c->groups[i];
@@ -61,7 +68,8 @@ ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct 
 
 void ig_cache_close(struct ig_cache *c) {
     for (uint32_t i = 0; c->groups && i < c->n_groups; i++) {
-        for (uint32_t j = 0; c->groups[i].slots && j < c->groups[i].n_slots; j++) ig_free(c->mem, c->groups[i].slots[j]);
+        for (uint32_t j = 0; c->groups[i].slots && j < c->groups[i].n_slots; j++)
+            ig_free(c->mem, c->groups[i].slots[j]);
         ig_free(c->mem, c->groups[i].slots);
     }
     ig_free(c->mem, c->groups);
@@ -69,7 +77,8 @@ void ig_cache_close(struct ig_cache *c) {
     *c = (struct ig_cache){0};
 }
 
-static ingle_status reserve_group(struct ig_cache *c, struct ig_cache_group *g, uint32_t end, ingle_error *err) {
+static ingle_status reserve_group(struct ig_cache *c, struct ig_cache_group *g, uint32_t end,
+                                  ingle_error *err) {
     uint32_t blocks = (end + IG_CACHE_BLOCK - 1) / IG_CACHE_BLOCK;
     for (uint32_t i = c->n / IG_CACHE_BLOCK; i < blocks; i++) {
         uint8_t **slot = &g->slots[i % g->n_slots];
@@ -84,7 +93,8 @@ static ingle_status reserve_group(struct ig_cache *c, struct ig_cache_group *g, 
 
 ingle_status ig_cache_reserve(struct ig_cache *c, uint32_t end, ingle_error *err) {
     if (end > c->context)
-        return ig_fail(err, INGLE_LIMIT, "start over, shorten the text, or raise the context size (-c)",
+        return ig_fail(err, INGLE_LIMIT,
+                       "start over, shorten the text, or raise the context size (-c)",
                        "the context of %u tokens is full", c->context);
     for (uint32_t i = 0; i < c->n_groups; i++) IG_TRY(reserve_group(c, &c->groups[i], end, err));
     return INGLE_OK;
@@ -96,7 +106,8 @@ uint32_t ig_cache_keep(struct ig_cache *c, uint32_t n) {
         const struct ig_cache_group *g = &c->groups[i];
         uint32_t blocks = (c->high + IG_CACHE_BLOCK - 1) / IG_CACHE_BLOCK;
         if (!g->window || blocks <= g->n_slots) continue;
-        uint32_t low = (blocks - g->n_slots) * IG_CACHE_BLOCK, from = n > g->window ? n - g->window : 0;
+        uint32_t low = (blocks - g->n_slots) * IG_CACHE_BLOCK,
+                 from = n > g->window ? n - g->window : 0;
         if (from < low) n = 0;
     }
     c->n = n;

@@ -1,4 +1,5 @@
-/* The op list as text: what `ingle plan` prints. One line an operation, so that two plans can be compared with diff. */
+/* The op list as text: what `ingle plan` prints. One line an operation, so that two plans can be
+ * compared with diff. */
 #include "plan/plan.h"
 
 static const char *const op_names[] = {
@@ -6,15 +7,17 @@ static const char *const op_names[] = {
 #include "plan/ops.def"
 #undef OP
 };
-static const char *const buffer_names[] = {"-", "x", "h", "h2", "e", "q", "k", "v", "a", "f", "f2", "g", "u", "r", "s",
-                                           "p", "p2", "eg", "eu", "ed", "xo", "ho", "logits"};
-static const char *const act_names[] = {"silu", "gelu", "gelu_erf", "gelu_quick", "relu", "relu2", "oai", "xielu", "sigmoid", "tanh"};
+static const char *const buffer_names[] = {"-",  "x",  "h",  "h2", "e",  "q",  "k",  "v",
+                                           "a",  "f",  "f2", "g",  "u",  "r",  "s",  "p",
+                                           "p2", "ex", "eg", "eu", "ed", "xo", "ho", "logits"};
+static const char *const act_names[] = {"silu",  "gelu", "gelu_erf", "gelu_quick", "relu",
+                                        "relu2", "oai",  "xielu",    "sigmoid",    "tanh"};
 
 static void dump_weights(const struct ig_op *op, struct ig_buf *out) {
     for (unsigned i = 0; i < op->n_to; i++) {
         const struct ig_slot *w = op->w[i];
-        ig_buf_f(out, "%s%s=%s[%u,%u]%s", i ? " " : "", buffer_names[op->to[i]], w->mat.type->name, w->mat.rows, w->mat.cols,
-                 w->bias ? "+bias" : "");
+        ig_buf_f(out, "%s%s=%s[%u,%u]%s", i ? " " : "", buffer_names[op->to[i]], w->mat.type->name,
+                 w->mat.rows, w->mat.cols, w->bias ? "+bias" : "");
         if (w->mat.count > 1) ig_buf_f(out, "x%u", w->mat.count);
     }
     ig_buf_f(out, " <- %s", buffer_names[op->a]);
@@ -41,28 +44,36 @@ static void dump_rest(const struct ig_plan *p, const struct ig_op *op, struct ig
     if (op->kind == IG_OP_ACT || op->kind == IG_OP_GLU) ig_buf_f(out, "  %s", act_names[op->what]);
     if (op->kind == IG_OP_ROPE) {
         const struct ig_rope *r = &p->hp->rope[op->what];
-        ig_buf_f(out, "  %s dims=%u of %u base=%g", r->pairing == IG_PAIR ? "pair" : "half", r->dims, op->n, r->base);
+        ig_buf_f(out, "  %s dims=%u of %u base=%g", r->pairing == IG_PAIR ? "pair" : "half",
+                 r->dims, op->n, r->base);
     }
     if (op->f[0] > 0 || op->f[0] < 0)
-        if (op->kind != IG_OP_NORM && op->kind != IG_OP_ACT && op->kind != IG_OP_GLU) ig_buf_f(out, "  %g", (double)op->f[0]);
+        if (op->kind != IG_OP_NORM && op->kind != IG_OP_ACT && op->kind != IG_OP_GLU)
+            ig_buf_f(out, "  %g", (double)op->f[0]);
 }
 
 void ig_plan_dump(const struct ig_plan *p, struct ig_buf *out) {
     int last = -2;
-    ig_buf_f(out, "# family %s, %u layers, width %u, %u tokens in the vocabulary, %u operations\n", p->hp->row->name,
-             p->hp->n_layer, p->hp->n_embd, p->hp->n_vocab, p->n_ops);
+    ig_buf_f(out, "# family %s, %u layers, width %u, %u tokens in the vocabulary, %u operations\n",
+             p->hp->row->name, p->hp->n_layer, p->hp->n_embd, p->hp->n_vocab, p->n_ops);
     for (uint32_t i = 0; i < p->n_ops; i++) {
         const struct ig_op *op = &p->ops[i];
         if (op->layer != last) {
-            if (op->layer >= 0) ig_buf_f(out, "layer %d\n", op->layer);
-            else ig_buf_z(out, i ? "output\n" : "input\n");
+            if (op->layer >= 0)
+                ig_buf_f(out, "layer %d\n", op->layer);
+            else
+                ig_buf_z(out, i ? "output\n" : "input\n");
         }
         last = op->layer;
         ig_buf_f(out, "  %-11s ", op_names[op->kind]);
-        if (op->n_to) dump_weights(op, out);
-        else if (op->kind == IG_OP_ATTEND) dump_attend(p->hp, op, out);
-        else if (op->kind == IG_OP_KV_PUT) ig_buf_z(out, "cache <- k, v");
-        else dump_rest(p, op, out);
+        if (op->n_to)
+            dump_weights(op, out);
+        else if (op->kind == IG_OP_ATTEND)
+            dump_attend(p->hp, op, out);
+        else if (op->kind == IG_OP_KV_PUT)
+            ig_buf_z(out, "cache <- k, v");
+        else
+            dump_rest(p, op, out);
         ig_buf_ch(out, '\n');
     }
 }

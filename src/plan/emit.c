@@ -1,6 +1,7 @@
-/* Row + weights -> operations. This is the only author of forward passes: it computes nothing and knows no device. What a
- * tensor's presence says is asked here (`has`); what it cannot say comes from hparams. Mixers other than attention will be
- * further emit_* functions beside emit_attention. */
+/* Row + weights -> operations. This is the only author of forward passes: it computes nothing and
+ * knows no device. What a tensor's presence says is asked here (`has`); what it cannot say comes
+ * from hparams. Mixers other than attention will be further emit_* functions beside emit_attention.
+ */
 #include "plan/plan.h"
 
 struct emitter {
@@ -34,14 +35,22 @@ static struct ig_op *put(struct emitter *e, struct ig_op op) {
     return &p->ops[p->n_ops++];
 }
 
-static bool has(const struct ig_slot *w, enum ig_role role) { return ig_slot_has(&w[role]); }
+static bool has(const struct ig_slot *w, enum ig_role role) {
+    return ig_slot_has(&w[role]);
+}
 
 /* ---- One operation each ---- */
 
-static void linear(struct emitter *e, unsigned a, unsigned to, const struct ig_slot *w, uint8_t flags) {
+static void linear(struct emitter *e, unsigned a, unsigned to, const struct ig_slot *w,
+                   uint8_t flags) {
     use(e, to, w->mat.rows);
-    put(e, (struct ig_op){.kind = IG_OP_LINEAR, .flags = flags, .a = (uint8_t)a, .to = {(uint8_t)to}, .n_to = 1,
-                          .n = w->mat.cols, .w = {w}});
+    put(e, (struct ig_op){.kind = IG_OP_LINEAR,
+                          .flags = flags,
+                          .a = (uint8_t)a,
+                          .to = {(uint8_t)to},
+                          .n_to = 1,
+                          .n = w->mat.cols,
+                          .w = {w}});
 }
 
 static void also(struct emitter *e, unsigned to, const struct ig_slot *w) {
@@ -52,17 +61,30 @@ static void also(struct emitter *e, unsigned to, const struct ig_slot *w) {
     op->w[op->n_to++] = w;
 }
 
-static void norm(struct emitter *e, unsigned a, unsigned dst, const struct ig_slot *w, uint32_t n, uint8_t flags) {
+static void norm(struct emitter *e, unsigned a, unsigned dst, const struct ig_slot *w, uint32_t n,
+                 uint8_t flags) {
     use(e, dst, n);
-    put(e, (struct ig_op){.kind = IG_OP_NORM, .flags = flags, .a = (uint8_t)a, .dst = (uint8_t)dst, .what = e->hp->norm,
-                          .n = n, .heads = 1, .f = {(float)e->hp->eps}, .w = {w}});
+    put(e, (struct ig_op){.kind = IG_OP_NORM,
+                          .flags = flags,
+                          .a = (uint8_t)a,
+                          .dst = (uint8_t)dst,
+                          .what = e->hp->norm,
+                          .n = n,
+                          .heads = 1,
+                          .f = {(float)e->hp->eps},
+                          .w = {w}});
 }
 
-static void simple(struct emitter *e, enum ig_op_kind kind, unsigned dst, unsigned a, unsigned b, uint32_t n, double f,
-                   uint8_t flags) {
+static void simple(struct emitter *e, enum ig_op_kind kind, unsigned dst, unsigned a, unsigned b,
+                   uint32_t n, double f, uint8_t flags) {
     use(e, dst, n);
-    put(e, (struct ig_op){.kind = (uint8_t)kind, .flags = flags, .dst = (uint8_t)dst, .a = (uint8_t)a, .b = (uint8_t)b,
-                          .n = n, .f = {(float)f}});
+    put(e, (struct ig_op){.kind = (uint8_t)kind,
+                          .flags = flags,
+                          .dst = (uint8_t)dst,
+                          .a = (uint8_t)a,
+                          .b = (uint8_t)b,
+                          .n = n,
+                          .f = {(float)f}});
 }
 
 static void add(struct emitter *e, unsigned dst, unsigned a, unsigned b, double f) {
@@ -70,38 +92,64 @@ static void add(struct emitter *e, unsigned dst, unsigned a, unsigned b, double 
 }
 
 /* gate and up -> u: act(g) * u, or act(u) where there is no gate */
-static void activate(struct emitter *e, bool gated, unsigned g, unsigned u, uint32_t n, uint8_t flags) {
-    struct ig_op op = {.kind = gated ? IG_OP_GLU : IG_OP_ACT, .flags = flags, .dst = (uint8_t)u, .a = (uint8_t)(gated ? g : u),
-                       .b = (uint8_t)(gated ? u : IG_B_NONE), .what = e->hp->act, .n = n,
+static void activate(struct emitter *e, bool gated, unsigned g, unsigned u, uint32_t n,
+                     uint8_t flags) {
+    struct ig_op op = {.kind = gated ? IG_OP_GLU : IG_OP_ACT,
+                       .flags = flags,
+                       .dst = (uint8_t)u,
+                       .a = (uint8_t)(gated ? g : u),
+                       .b = (uint8_t)(gated ? u : IG_B_NONE),
+                       .what = e->hp->act,
+                       .n = n,
                        .f = {(float)e->hp->act_limit, (float)e->hp->act_alpha}};
-    for (int i = 0; e->hp->act == IG_ACT_XIELU && i < 4; i++) op.f[i] = (float)e->hp->xielu[e->layer * 4 + i];
+    for (int i = 0; e->hp->act == IG_ACT_XIELU && i < 4; i++)
+        op.f[i] = (float)e->hp->xielu[e->layer * 4 + i];
     put(e, op);
 }
 
 /* ---- Attention ---- */
 
-/* q or k norm: per head where the weights say so. Stacked weights [heads, head] mean a LayerNorm per head with weights of
- * its own (command-r, stablelm) but an RMS norm over the whole row (olmo). */
-static void head_norm(struct emitter *e, unsigned buf, const struct ig_slot *w, uint32_t heads, uint32_t head) {
+/* q or k norm: per head where the weights say so. Stacked weights [heads, head] mean a LayerNorm
+ * per head with weights of its own (command-r, stablelm) but an RMS norm over the whole row (olmo).
+ */
+static void head_norm(struct emitter *e, unsigned buf, const struct ig_slot *w, uint32_t heads,
+                      uint32_t head) {
     if (!ig_slot_has(w)) return;
     bool stacked = w->n != head || heads == 1;
     bool whole = stacked && e->hp->norm == IG_NORM_RMS;
-    put(e, (struct ig_op){.kind = IG_OP_NORM, .a = (uint8_t)buf, .dst = (uint8_t)buf, .what = e->hp->norm,
-                          .n = whole ? heads * head : head, .heads = whole ? 1 : heads, .per_head = stacked && !whole,
-                          .f = {(float)e->hp->eps}, .w = {w}});
+    put(e, (struct ig_op){.kind = IG_OP_NORM,
+                          .a = (uint8_t)buf,
+                          .dst = (uint8_t)buf,
+                          .what = e->hp->norm,
+                          .n = whole ? heads * head : head,
+                          .heads = whole ? 1 : heads,
+                          .per_head = stacked && !whole,
+                          .f = {(float)e->hp->eps},
+                          .w = {w}});
 }
 
 static void rope(struct emitter *e, unsigned buf, const struct ig_layer_params *l, uint32_t heads) {
-    put(e, (struct ig_op){.kind = IG_OP_ROPE, .dst = (uint8_t)buf, .what = l->local, .n = l->head_k, .heads = heads});
+    put(e, (struct ig_op){.kind = IG_OP_ROPE,
+                          .dst = (uint8_t)buf,
+                          .what = l->local,
+                          .n = l->head_k,
+                          .heads = heads});
 }
 
 static void l2_norm(struct emitter *e, unsigned buf, uint32_t heads, uint32_t head) {
-    put(e, (struct ig_op){.kind = IG_OP_NORM, .a = (uint8_t)buf, .dst = (uint8_t)buf, .what = IG_NORM_RMS, .n = head,
-                          .heads = heads, .f = {(float)e->hp->eps}});
+    put(e, (struct ig_op){.kind = IG_OP_NORM,
+                          .a = (uint8_t)buf,
+                          .dst = (uint8_t)buf,
+                          .what = IG_NORM_RMS,
+                          .n = head,
+                          .heads = heads,
+                          .f = {(float)e->hp->eps}});
 }
 
-static void emit_qkv(struct emitter *e, const struct ig_slot *w, const struct ig_layer_params *l, unsigned in, bool own_kv) {
-    uint32_t nq = l->n_head * l->head_k, nk = l->n_head_kv * l->head_k, nv = l->n_head_kv * l->head_v;
+static void emit_qkv(struct emitter *e, const struct ig_slot *w, const struct ig_layer_params *l,
+                     unsigned in, bool own_kv) {
+    uint32_t nq = l->n_head * l->head_k, nk = l->n_head_kv * l->head_k,
+             nv = l->n_head_kv * l->head_v;
     linear(e, in, IG_B_Q, &w[IG_R_attn_q], 0);
     if (own_kv) also(e, IG_B_K, &w[IG_R_attn_k]);
     if (own_kv && has(w, IG_R_attn_v)) also(e, IG_B_V, &w[IG_R_attn_v]);
@@ -113,7 +161,8 @@ static void emit_qkv(struct emitter *e, const struct ig_slot *w, const struct ig
     }
 }
 
-static void emit_positions(struct emitter *e, const struct ig_slot *w, const struct ig_layer_params *l, bool own_kv) {
+static void emit_positions(struct emitter *e, const struct ig_slot *w,
+                           const struct ig_layer_params *l, bool own_kv) {
     bool late = e->hp->row->qk_late;
     if (!late) head_norm(e, IG_B_Q, &w[IG_R_attn_q_norm], l->n_head, l->head_k);
     if (!late && own_kv) head_norm(e, IG_B_K, &w[IG_R_attn_k_norm], l->n_head_kv, l->head_k);
@@ -134,19 +183,27 @@ static void emit_attention(struct emitter *e, const struct ig_slot *w, unsigned 
         l2_norm(e, IG_B_K, l->n_head_kv, l->head_k);
     }
     if (e->hp->temperature_scale > 0 && (!l->rope || !e->hp->row->nope))
-        put(e, (struct ig_op){.kind = IG_OP_TEMPERATURE, .dst = IG_B_Q, .n = l->n_head * l->head_k,
-                              .f = {(float)e->hp->temperature_scale, (float)e->hp->temperature_length}});
+        put(e, (struct ig_op){
+                   .kind = IG_OP_TEMPERATURE,
+                   .dst = IG_B_Q,
+                   .n = l->n_head * l->head_k,
+                   .heads = e->hp->row->nope ? 1 : 0,
+                   .f = {(float)e->hp->temperature_scale, (float)e->hp->temperature_length}});
     if (own_kv) put(e, (struct ig_op){.kind = IG_OP_KV_PUT, .a = IG_B_K, .b = IG_B_V});
     use(e, IG_B_A, l->n_head * l->head_v);
-    put(e, (struct ig_op){.kind = IG_OP_ATTEND, .dst = IG_B_A, .a = IG_B_Q, .n = l->head_k, .heads = l->n_head,
+    put(e, (struct ig_op){.kind = IG_OP_ATTEND,
+                          .dst = IG_B_A,
+                          .a = IG_B_Q,
+                          .n = l->head_k,
+                          .heads = l->n_head,
                           .w = {&w[IG_R_attn_sinks]}});
     linear(e, IG_B_A, IG_B_F, &w[IG_R_attn_output], 0);
 }
 
 /* ---- Feed-forward ---- */
 
-static void emit_dense(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out, enum ig_role gate, enum ig_role up,
-                       enum ig_role down) {
+static void emit_dense(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out,
+                       enum ig_role gate, enum ig_role up, enum ig_role down) {
     bool gated = has(w, gate);
     linear(e, in, IG_B_U, &w[up], 0);
     if (gated) also(e, IG_B_G, &w[gate]);
@@ -154,13 +211,20 @@ static void emit_dense(struct emitter *e, const struct ig_slot *w, unsigned in, 
     linear(e, IG_B_U, out, &w[down], 0);
 }
 
-static void expert_linear(struct emitter *e, unsigned a, unsigned to, const struct ig_slot *w, uint8_t flags) {
+static void expert_linear(struct emitter *e, unsigned a, unsigned to, const struct ig_slot *w,
+                          uint8_t flags) {
     use(e, to, w->mat.rows);
-    put(e, (struct ig_op){.kind = IG_OP_EXPERT_LINEAR, .flags = flags, .a = (uint8_t)a, .to = {(uint8_t)to}, .n_to = 1,
-                          .n = w->mat.cols, .w = {w}});
+    put(e, (struct ig_op){.kind = IG_OP_EXPERT_LINEAR,
+                          .flags = flags,
+                          .a = (uint8_t)a,
+                          .to = {(uint8_t)to},
+                          .n_to = 1,
+                          .n = w->mat.cols,
+                          .w = {w}});
 }
 
-static void emit_shared_expert(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
+static void emit_shared_expert(struct emitter *e, const struct ig_slot *w, unsigned in,
+                               unsigned out) {
     if (!has(w, IG_R_ffn_down_shexp)) return;
     unsigned to = out == IG_B_F ? IG_B_F2 : IG_B_F;
     emit_dense(e, w, in, to, IG_R_ffn_gate_shexp, IG_R_ffn_up_shexp, IG_R_ffn_down_shexp);
@@ -174,26 +238,33 @@ static void emit_shared_expert(struct emitter *e, const struct ig_slot *w, unsig
 static void emit_experts(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
     bool gated = has(w, IG_R_ffn_gate_exps), first = e->hp->row->weight_first;
     linear(e, in, IG_B_R, &w[IG_R_ffn_gate_inp], 0);
-    put(e, (struct ig_op){.kind = IG_OP_ROUTE, .a = IG_B_R, .n = e->hp->n_expert, .w = {&w[IG_R_exp_probs_b]}});
-    expert_linear(e, in, IG_B_EU, &w[IG_R_ffn_up_exps], first ? IG_OPF_WEIGHT_INPUT : 0);
+    put(e,
+        (struct ig_op){
+            .kind = IG_OP_ROUTE, .a = IG_B_R, .n = e->hp->n_expert, .w = {&w[IG_R_exp_probs_b]}});
+    if (first) simple(e, IG_OP_SPREAD, IG_B_EX, in, 0, e->hp->n_embd, 0, 0);
+    expert_linear(e, first ? IG_B_EX : in, IG_B_EU, &w[IG_R_ffn_up_exps], first ? IG_OPF_SLOTS : 0);
     if (gated) also(e, IG_B_EG, &w[IG_R_ffn_gate_exps]);
     activate(e, gated, IG_B_EG, IG_B_EU, w[IG_R_ffn_down_exps].mat.cols, IG_OPF_SLOTS);
     expert_linear(e, IG_B_EU, IG_B_ED, &w[IG_R_ffn_down_exps], IG_OPF_SLOTS);
-    simple(e, IG_OP_COMBINE, out, IG_B_ED, 0, e->hp->n_embd, 0, first ? IG_OPF_WEIGHT_INPUT : 0);
+    simple(e, IG_OP_COMBINE, out, IG_B_ED, 0, e->hp->n_embd, 0, first ? IG_OPF_UNWEIGHTED : 0);
     emit_shared_expert(e, w, in, out);
 }
 
 static void emit_ffn(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
-    if (has(w, IG_R_ffn_gate_inp)) emit_experts(e, w, in, out);
-    else emit_dense(e, w, in, out, IG_R_ffn_gate, IG_R_ffn_up, IG_R_ffn_down);
+    if (has(w, IG_R_ffn_gate_inp))
+        emit_experts(e, w, in, out);
+    else
+        emit_dense(e, w, in, out, IG_R_ffn_gate, IG_R_ffn_up, IG_R_ffn_down);
 }
 
 /* ---- Blocks ---- */
 
-/* Does the block norm before the role? A LayerNorm without weights (olmo) has no tensor to show it. */
+/* Does the block norm before the role? A LayerNorm without weights (olmo) has no tensor to show it.
+ */
 static unsigned normed(struct emitter *e, const struct ig_slot *w, enum ig_role role, unsigned to) {
     const struct ig_slot *slots = w;
-    bool bare = e->hp->norm == IG_NORM_LAYER && !has(w, IG_R_attn_norm) && !has(w, IG_R_post_attention_norm);
+    bool bare = e->hp->norm == IG_NORM_LAYER && !has(w, IG_R_attn_norm) &&
+                !has(w, IG_R_post_attention_norm);
     if (!has(slots, role) && !bare) return IG_B_X;
     norm(e, IG_B_X, to, &slots[role], e->hp->n_embd, 0);
     return to;
@@ -202,7 +273,8 @@ static unsigned normed(struct emitter *e, const struct ig_slot *w, enum ig_role 
 static void emit_serial(struct emitter *e, const struct ig_slot *w) {
     uint32_t n = e->hp->n_embd;
     emit_attention(e, w, normed(e, w, IG_R_attn_norm, IG_B_H));
-    if (has(w, IG_R_post_attention_norm)) norm(e, IG_B_F, IG_B_F, &w[IG_R_post_attention_norm], n, 0);
+    if (has(w, IG_R_post_attention_norm))
+        norm(e, IG_B_F, IG_B_F, &w[IG_R_post_attention_norm], n, 0);
     add(e, IG_B_X, IG_B_X, IG_B_F, e->hp->residual_scale);
     emit_ffn(e, w, normed(e, w, IG_R_ffn_norm, IG_B_H), IG_B_F);
     if (has(w, IG_R_post_ffw_norm)) norm(e, IG_B_F, IG_B_F, &w[IG_R_post_ffw_norm], n, 0);
@@ -222,9 +294,12 @@ static void emit_parallel(struct emitter *e, const struct ig_slot *w) {
 }
 
 static void emit_layer(struct emitter *e, const struct ig_slot *w) {
-    bool no_second_norm = !has(w, IG_R_ffn_norm) && !has(w, IG_R_post_attention_norm) && has(w, IG_R_attn_norm);
-    if (e->hp->parallel || no_second_norm) emit_parallel(e, w);
-    else emit_serial(e, w);
+    bool no_second_norm =
+        !has(w, IG_R_ffn_norm) && !has(w, IG_R_post_attention_norm) && has(w, IG_R_attn_norm);
+    if (e->hp->parallel || no_second_norm)
+        emit_parallel(e, w);
+    else
+        emit_serial(e, w);
 }
 
 static void emit_input(struct emitter *e) {
@@ -232,13 +307,20 @@ static void emit_input(struct emitter *e) {
     bool project = has(g, IG_R_project_in);
     unsigned to = project ? IG_B_E : IG_B_X;
     use(e, to, g[IG_R_token_embd].mat.cols);
-    put(e, (struct ig_op){.kind = IG_OP_EMBED, .dst = (uint8_t)to, .n = g[IG_R_token_embd].mat.cols,
-                          .f = {(float)e->hp->embed_scale}, .w = {&g[IG_R_token_embd]}});
+    put(e, (struct ig_op){.kind = IG_OP_EMBED,
+                          .dst = (uint8_t)to,
+                          .n = g[IG_R_token_embd].mat.cols,
+                          .f = {(float)e->hp->embed_scale},
+                          .w = {&g[IG_R_token_embd]}});
     if (project) linear(e, IG_B_E, IG_B_X, &g[IG_R_project_in], 0);
     if (e->hp->pos == IG_POS_LEARNED)
-        put(e, (struct ig_op){.kind = IG_OP_POSITION, .dst = IG_B_X, .n = e->hp->n_embd, .heads = e->hp->position_offset,
+        put(e, (struct ig_op){.kind = IG_OP_POSITION,
+                              .dst = IG_B_X,
+                              .n = e->hp->n_embd,
+                              .heads = e->hp->position_offset,
                               .w = {&g[IG_R_position_embd]}});
-    if (has(g, IG_R_token_embd_norm)) norm(e, IG_B_X, IG_B_X, &g[IG_R_token_embd_norm], e->hp->n_embd, 0);
+    if (has(g, IG_R_token_embd_norm))
+        norm(e, IG_B_X, IG_B_X, &g[IG_R_token_embd_norm], e->hp->n_embd, 0);
 }
 
 static void emit_output(struct emitter *e) {
@@ -249,15 +331,18 @@ static void emit_output(struct emitter *e) {
     simple(e, IG_OP_GATHER, IG_B_XO, IG_B_X, 0, e->hp->n_embd, 0, 0);
     if (has(g, IG_R_output_norm) || e->hp->norm == IG_NORM_LAYER)
         norm(e, IG_B_XO, IG_B_XO, &g[IG_R_output_norm], e->hp->n_embd, IG_OPF_OUT);
-    if (has(g, IG_R_project_out)) linear(e, IG_B_XO, IG_B_HO, &g[IG_R_project_out], IG_OPF_OUT), h = IG_B_HO;
+    if (has(g, IG_R_project_out))
+        linear(e, IG_B_XO, IG_B_HO, &g[IG_R_project_out], IG_OPF_OUT), h = IG_B_HO;
     linear(e, h, IG_B_LOGITS, &g[IG_R_output], IG_OPF_OUT);
     double scale = e->hp->logit_scale;
-    if (scale > 1 || scale < 1) simple(e, IG_OP_SCALE, IG_B_LOGITS, IG_B_LOGITS, 0, n, scale, IG_OPF_OUT);
+    if (scale > 1 || scale < 1)
+        simple(e, IG_OP_SCALE, IG_B_LOGITS, IG_B_LOGITS, 0, n, scale, IG_OPF_OUT);
     if (e->hp->logit_softcap > 0)
         simple(e, IG_OP_SOFTCAP, IG_B_LOGITS, IG_B_LOGITS, 0, n, e->hp->logit_softcap, IG_OPF_OUT);
 }
 
-ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a, ingle_error *err) {
+ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
+                          ingle_error *err) {
     struct emitter e = {.p = p, .arena = arena, .hp = &a->hp, .global = a->w.global, .layer = -1};
     *p = (struct ig_plan){.hp = &a->hp};
     emit_input(&e);

@@ -1,0 +1,44 @@
+/* The CPU executor: runs a plan over a batch of tokens, which may belong to several timelines. Owns
+ * scratch and threads, not weights, not caches. One run at a time; any number of executors may
+ * share a plan. */
+#ifndef IG_CPU_H
+#define IG_CPU_H
+
+#include <stdatomic.h>
+#include "kv/cache.h"
+#include "plan/plan.h"
+
+struct ig_pass_token {
+    int32_t id;
+    uint32_t position;
+    struct ig_cache
+        *cache; /* has room for `position`; earlier positions are there or in this pass before it */
+};
+
+struct ig_pass {
+    const struct ig_pass_token *tokens;
+    uint32_t n;
+    const uint32_t *wanted; /* indices of tokens whose logits are wanted, ascending */
+    uint32_t n_wanted;
+};
+
+struct ig_cpu;
+
+struct ig_cpu_config {
+    const char *kernels; /* "auto", "scalar", "avx2", "avx512" */
+    unsigned threads;    /* >= 1 */
+    uint32_t context;    /* of the timelines: longrope chooses by it */
+    const _Atomic bool *cancel;
+};
+
+ingle_status ig_cpu_open(struct ig_cpu **out, struct ig_mem *mem, const struct ig_plan *plan,
+                         const struct ig_cpu_config *config, ingle_error *err);
+void ig_cpu_close(struct ig_cpu *c);
+/* INGLE_CANCELLED if the flag was raised: the caches then hold garbage at the pass's positions,
+ * nothing else changed. */
+ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_error *err);
+/* Logits [n_vocab] of wanted row i of the last run; valid until the next. */
+const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i);
+const char *ig_cpu_kernels_name(const struct ig_cpu *c);
+
+#endif

@@ -1,0 +1,218 @@
+/* Float kernels, included by each instruction set's file after v16.h: linear layers with float weights, norms, activations,
+ * elementwise operations, and the quantisation of activations. */
+
+enum { FW_TOKENS = 4 };
+
+/* 16 weights of a float type as floats; the last vector of a row may be short. */
+V_FN v16 fw_load(const uint8_t *row, uint32_t k, uint32_t left, uint16_t bytes, bool bf16) {
+    const void *p = row + (size_t)k * bytes;
+    if (bytes == 4) return v_load_n(p, left);
+    return bf16 ? v_load_bf16_n(p, left) : v_load_f16_n(p, left);
+}
+
+/* One row against up to FW_TOKENS inputs: 16 lanes k mod 16, fma in order, tree, slices of 2048 in order. */
+V_FN void fw_row(const struct ig_linear *j, const uint8_t *row, uint32_t r, uint32_t first, uint32_t nt, uint16_t bytes, bool bf16) {
+    const float *x[FW_TOKENS];
+    float y[FW_TOKENS] = {0};
+    for (uint32_t t = 0; t < nt; t++) x[t] = j->x + j->x_stride * ig_linear_x(j, first + t);
+    for (uint32_t s = 0; s < j->cols; s += IG_SLICE) {
+        uint32_t end = j->cols - s < IG_SLICE ? j->cols : s + IG_SLICE, k = s;
+        v16 acc[FW_TOKENS];
+        for (uint32_t t = 0; t < FW_TOKENS; t++) acc[t] = v_zero();
+        if (nt == FW_TOKENS)
+            for (; k + 16 <= end; k += 16) {
+                v16 w = fw_load(row, k, 16, bytes, bf16);
+                for (uint32_t t = 0; t < FW_TOKENS; t++) acc[t] = v_fma(w, v_load(x[t] + k), acc[t]);
+            }
+        else
+            for (; k + 16 <= end; k += 16) {
+                v16 w = fw_load(row, k, 16, bytes, bf16);
+                for (uint32_t t = 0; t < nt; t++) acc[t] = v_fma(w, v_load(x[t] + k), acc[t]);
+            }
+        if (k < end) {
+            v16 w = fw_load(row, k, end - k, bytes, bf16);
+            for (uint32_t t = 0; t < nt; t++) acc[t] = v_fma(w, v_load_n(x[t] + k, end - k), acc[t]);
+        }
+        for (uint32_t t = 0; t < nt; t++) y[t] = y[t] + v_sum(acc[t]);
+    }
+    for (uint32_t t = 0; t < nt; t++) ig_linear_y(j, first + t)[r] = y[t];
+}
+
+V_FN void fw_all(const struct ig_linear *j, uint16_t bytes, bool bf16) {
+    for (uint32_t r = 0; r < j->rows; r++)
+        for (uint32_t i = 0; i < j->n; i += FW_TOKENS)
+            fw_row(j, j->w + j->row_bytes * r, r, i, j->n - i < FW_TOKENS ? j->n - i : FW_TOKENS, bytes, bf16);
+}
+
+static void linear_float(const struct ig_linear *j) {
+    bool bf16 = j->type == ig_quant_by_id(30);
+    if (j->type->bytes == 4) fw_all(j, 4, false);
+    else if (bf16) fw_all(j, 2, true);
+    else fw_all(j, 2, false);
+}
+
+/* ---- Quantised activations: d = amax / 127, q = round to even of x * (127 / amax) ---- */
+
+static void quantize(const float *x, uint32_t n, uint32_t per, int8_t *q, float *d, int16_t *sum) {
+    for (uint32_t b = 0; b < n; b += per) {
+        uint32_t len = n - b < per ? n - b : per;
+        v16 most = v_zero();
+        float lanes[16], amax = 0;
+        for (uint32_t i = 0; i < len; i += 16) most = v_max(v_abs(v_load(x + b + i)), most);
+        v_store(lanes, most);
+        for (int c = 0; c < 16; c++) amax = lanes[c] > amax ? lanes[c] : amax;
+        float inverse = amax > 0 ? 127.0f / amax : 0.0f;
+        if (!(inverse <= 3e38f)) inverse = 0.0f; /* a block of denormals counts as zeros */
+        d[b / per] = inverse > 0 ? amax * (1.0f / 127.0f) : 0.0f;
+        for (uint32_t i = 0; i < len; i += 16) {
+            int16_t s = 0;
+            v16 v = v_rint(v_mul(v_load(x + b + i), v_set1(inverse)));
+            v_store(lanes, v_max(v_min(v, v_set1(127.0f)), v_set1(-127.0f)));
+            for (uint32_t c = 0; c < 16; c++) {
+                q[b + i + c] = (int8_t)lanes[c];
+                s = (int16_t)(s + q[b + i + c]);
+            }
+            sum[(b + i) / 16] = s;
+        }
+    }
+}
+
+/* ---- Norms: 16-lane sums ---- */
+
+V_FN void norm_apply(float *dst, const float *x, const float *w, const float *b, uint32_t n, float mean, float scale) {
+    for (uint32_t i = 0; i < n; i += 16) {
+        uint32_t left = n - i;
+        v16 v = v_mul(v_sub(v_load_n(x + i, left), v_set1(mean)), v_set1(scale));
+        if (w) v = v_mul(v, v_load_n(w + i, left));
+        if (b) v = v_add(v, v_load_n(b + i, left));
+        v_store_n(dst + i, v, left);
+    }
+}
+
+static void norm_rms(float *dst, const float *x, const float *w, const float *b, uint32_t n, float eps) {
+    v16 s = v_zero();
+    for (uint32_t i = 0; i < n; i += 16) {
+        v16 v = v_load_n(x + i, n - i);
+        s = v_fma(v, v, s);
+    }
+    norm_apply(dst, x, w, b, n, 0.0f, 1.0f / sqrtf(v_sum(s) / (float)n + eps));
+}
+
+static void norm_layer(float *dst, const float *x, const float *w, const float *b, uint32_t n, float eps) {
+    v16 s = v_zero(), q = v_zero();
+    for (uint32_t i = 0; i < n; i += 16) s = v_add(s, v_load_n(x + i, n - i));
+    float mean = v_sum(s) / (float)n;
+    for (uint32_t i = 0; i < n; i += 16) {
+        float lanes[16];
+        v16 v = v_sub(v_load_n(x + i, n - i), v_set1(mean));
+        if (n - i < 16) { /* lanes beyond the row must not count */
+            v_store(lanes, v);
+            for (uint32_t c = n - i; c < 16; c++) lanes[c] = 0;
+            v = v_load(lanes);
+        }
+        q = v_fma(v, v, q);
+    }
+    norm_apply(dst, x, w, b, n, mean, 1.0f / sqrtf(v_sum(q) / (float)n + eps));
+}
+
+/* ---- Activations ---- */
+
+/* x * Phi(x): Phi by the complementary error function, Abramowitz and Stegun 7.1.26, error 1.5e-7 */
+V_FN v16 act_gelu_erf(v16 x) {
+    v16 z = v_mul(v_abs(x), v_set1(0.70710678f));
+    v16 t = v_div(v_set1(1.0f), v_fma(v_set1(0.3275911f), z, v_set1(1.0f)));
+    v16 p = v_set1(1.061405429f);
+    p = v_fma(p, t, v_set1(-1.453152027f));
+    p = v_fma(p, t, v_set1(1.421413741f));
+    p = v_fma(p, t, v_set1(-0.284496736f));
+    p = v_fma(p, t, v_set1(0.254829592f));
+    v16 half = v_mul(v_mul(v_mul(p, t), v_exp(v_sub(v_zero(), v_mul(z, z)))), v_set1(0.5f));
+    return v_mul(x, v_sel(v_lt(x, v_zero()), half, v_sub(v_set1(1.0f), half)));
+}
+
+/* 0.5 x (1 + tanh(u)) = x sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3) */
+V_FN v16 act_gelu(v16 x) {
+    v16 x3 = v_mul(v_mul(x, x), v_mul(x, v_set1(0.044715f)));
+    return v_mul(x, v_sigmoid(v_mul(v_add(x, x3), v_set1(1.59576912f))));
+}
+
+/* apertus: a_p x^2 + b x above 0, (e^min(x, eps) - 1 - x) a_n + b x below */
+V_FN v16 act_xielu(v16 x, const float *f) {
+    v16 beta = v_mul(x, v_set1(f[2]));
+    v16 above = v_fma(v_mul(x, x), v_set1(f[0]), beta);
+    v16 e = v_sub(v_exp(v_min(x, v_set1(f[3]))), v_set1(1.0f));
+    v16 below = v_fma(v_sub(e, x), v_set1(f[1]), beta);
+    return v_sel(v_lt(v_zero(), x), above, below);
+}
+
+/* enum ig_act by number: this room does not include arch/. The executor holds the two lists together. */
+V_FN v16 act_one(uint8_t what, const float *f, v16 x) {
+    switch (what) {
+    case 0: return v_mul(x, v_sigmoid(x));
+    case 1: return act_gelu(x);
+    case 2: return act_gelu_erf(x);
+    case 3: return v_mul(x, v_sigmoid(v_mul(x, v_set1(1.702f))));
+    case 4: return v_max(x, v_zero());
+    case 5: return v_mul(v_max(x, v_zero()), v_max(x, v_zero()));
+    case 7: return act_xielu(x, f);
+    case 8: return v_sigmoid(x);
+    case 9: return v_tanh(x);
+    default: return x;
+    }
+}
+
+static void act(uint8_t what, const float *f, float *dst, const float *a, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16) v_store_n(dst + i, act_one(what, f, v_load_n(a + i, n - i)), n - i);
+}
+
+/* gpt-oss: gate limited above, up on both sides; (up + 1) * gate * sigmoid(alpha gate) */
+V_FN v16 glu_oai(v16 g, v16 u, const float *f) {
+    g = v_min(g, v_set1(f[0]));
+    u = v_max(v_min(u, v_set1(f[0])), v_set1(-f[0]));
+    return v_mul(v_add(u, v_set1(1.0f)), v_mul(g, v_sigmoid(v_mul(g, v_set1(f[1])))));
+}
+
+static void glu(uint8_t what, const float *f, float *dst, const float *a, const float *b, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16) {
+        v16 g = v_load_n(a + i, n - i), u = v_load_n(b + i, n - i);
+        v_store_n(dst + i, what == 6 ? glu_oai(g, u, f) : v_mul(act_one(what, f, g), u), n - i);
+    }
+}
+
+/* ---- Elementwise ---- */
+
+static void add(float *dst, const float *a, const float *b, float f, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16)
+        v_store_n(dst + i, v_fma(v_set1(f), v_load_n(b + i, n - i), v_load_n(a + i, n - i)), n - i);
+}
+
+static void scale(float *dst, const float *a, float f, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16) v_store_n(dst + i, v_mul(v_load_n(a + i, n - i), v_set1(f)), n - i);
+}
+
+static void mul(float *dst, const float *a, const float *b, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16) v_store_n(dst + i, v_mul(v_load_n(a + i, n - i), v_load_n(b + i, n - i)), n - i);
+}
+
+static void softcap(float *dst, const float *a, float f, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16)
+        v_store_n(dst + i, v_mul(v_set1(f), v_tanh(v_div(v_load_n(a + i, n - i), v_set1(f)))), n - i);
+}
+
+static void softmax(float *dst, const float *a, uint32_t n) {
+    float most = a[0];
+    v16 sum = v_zero();
+    for (uint32_t i = 1; i < n; i++) most = a[i] > most ? a[i] : most;
+    for (uint32_t i = 0; i < n; i += 16) v_store_n(dst + i, v_exp(v_sub(v_load_n(a + i, n - i), v_set1(most))), n - i);
+    for (uint32_t i = 0; i < n; i += 16) sum = v_add(sum, v_load_n(dst + i, n - i));
+    v16 total = v_set1(v_sum(sum));
+    for (uint32_t i = 0; i < n; i += 16) v_store_n(dst + i, v_div(v_load_n(dst + i, n - i), total), n - i);
+}
+
+static void to_f16(uint16_t *dst, const float *a, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += 16) {
+        uint16_t t[16];
+        v_store_f16(t, v_load_n(a + i, n - i));
+        memcpy(dst + i, t, (n - i < 16 ? n - i : 16) * sizeof *t);
+    }
+}

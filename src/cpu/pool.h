@@ -1,0 +1,24 @@
+/* A team of threads that walks a plan together. ig_pool_run calls fn on every thread, the caller's
+ * included; inside, units of work are claimed from a counter and ig_pool_barrier ends a phase.
+ * Waiting threads spin briefly, then yield, then sleep. Workers start on first use and sleep
+ * between runs. One run at a time. */
+#ifndef IG_POOL_H
+#define IG_POOL_H
+
+#include "os/os.h"
+
+struct ig_pool;
+
+/* `threads` >= 1, the caller counts as one. */
+ingle_status ig_pool_open(struct ig_pool **out, struct ig_mem *mem, unsigned threads,
+                          ingle_error *err);
+void ig_pool_close(struct ig_pool *p);
+unsigned ig_pool_threads(const struct ig_pool *p);
+ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *ud, unsigned thread), void *ud,
+                         ingle_error *err);
+/* Within fn: the next unit of this phase, counted from 0. */
+uint32_t ig_pool_next(struct ig_pool *p);
+/* Within fn: waits for all threads; the counter starts at 0 again. */
+void ig_pool_barrier(struct ig_pool *p);
+
+#endif
