@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 BUILD := build
 SECONDS_EACH ?= 300
+BENCH ?= smollm2
 PROMPT ?= Why is the sky blue? Answer in two sentences.
 JOBS := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 NINJA := $(shell command -v ninja 2>/dev/null)
@@ -41,11 +42,11 @@ check: ## import rule and unit tests only (seconds)
 	@python3 tools/quant_names.py
 	@python3 tools/test.py unit
 
-bench: ## compare speed with llama.cpp on the default model
+bench: ## compare speed with llama.cpp (BENCH='smollm2' or '--synth Q4_K_M' ...)
 	@sh tools/setup.sh bench
 	@$(MAKE) --no-print-directory build
 	@python3 tools/get_model.py
-	@python3 bench/compare.py smollm2
+	@"$$(python3 tools/venv_here.py tests/requirements.txt)" bench/compare.py $(BENCH)
 
 fuzz: ## fuzz each target for SECONDS_EACH=300 seconds (needs clang)
 	@sh tools/setup.sh fuzz
