@@ -8,10 +8,12 @@ find tests/golden -name '*.xz' | sort | while read -r packed; do
     name=${packed#tests/golden/}
     case $name in
     *.tar.xz)
-        done_mark=$out/${name%.tar.xz}/.unpacked
+        # An archive NAME.tar.xz brings its own top folder; the mark beside it tells when that was done.
+        folder=$out/$(dirname "$name")
+        done_mark=$folder/.$(basename "$name").unpacked
         [ "$done_mark" -nt "$packed" ] && continue
-        mkdir -p "$out/${name%.tar.xz}"
-        xz -dc "$packed" | tar -xf - -C "$out/${name%.tar.xz}"
+        mkdir -p "$folder"
+        xz -dc "$packed" | tar -xf - -C "$folder"
         touch "$done_mark"
         ;;
     *)
