@@ -184,20 +184,3 @@ def test_as_subproject(top, tmp_path):
 def test_presets_are_valid(top, tmp_path):
     out = sh(["cmake", "--list-presets"], top)
     assert all(f'"{name}"' in out for name in ("release", "asan", "tsan"))
-
-
-# ---- The tree as others get it ----------------------------------------------------------------------------------------
-
-
-def test_block_type_names_stay_in_their_room(top):
-    """DESIGN 5: only src/quant knows a block type by name."""
-    named = re.compile(r"\b(ig_|IG_)?(q[1-8]_[01k]|iq[1-4]_\w+|mxfp4|nvfp4|tq[12]_0)\b", re.I)
-    found = []
-    for path in sorted((top / "src").rglob("*.[chi]*")):
-        if path.is_file() and path.parent.name != "quant":
-            text = re.sub(r"/\*.*?\*/|//[^\n]*", lambda m: "\n" * m.group().count("\n"), path.read_text(), flags=re.S)
-            found += [f"{path.relative_to(top)}:{n}: {line.strip()}" for n, line in enumerate(text.splitlines(), 1)
-                      if named.search(line)]
-    # Options name the KV cache's type, file formats name theirs: rows of a table, not code.
-    found = [f for f in found if not f.split(":")[0].endswith(".def")]
-    assert not found, "\n".join(found)
