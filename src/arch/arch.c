@@ -1,6 +1,22 @@
 /* The order of the steps from a view to bound weights. */
 #include "arch/arch.h"
 
+/* The row's numbers for keys that older files lack. */
+static ingle_status put_defaults(struct ig_arch *a, ingle_error *err) {
+    for (const char *at = a->hp.row->defaults; at && *at;) {
+        size_t n = strcspn(at, " "), eq = strcspn(at, "=");
+        double value;
+        if (eq >= n || !ig_str_to_f64((struct ig_str){at + eq + 1, n - eq - 1}, &value))
+            return ig_fail(err, INGLE_INTERNAL, "please report this", "row %s: bad default",
+                           a->hp.row->name);
+        const char *key = ig_arena_copy(a->keys.arena, at, eq);
+        if (!key) return ig_fail_memory(err, eq + 1);
+        if (!ig_key_count(&a->keys, key)) IG_TRY(ig_key_put(&a->keys, key, value, err));
+        at += n + strspn(at + n, " ");
+    }
+    return INGLE_OK;
+}
+
 static ingle_status find_row(struct ig_arch *a, const struct ig_view *view, ingle_error *err) {
     if (view->folder) {
         struct ig_str type = ig_json_str(ig_json_get(view->config, "model_type"), "");
@@ -21,6 +37,7 @@ ingle_status ig_arch_open(struct ig_arch *a, struct ig_arena *arena, const struc
                           const struct ig_log *log, ingle_error *err) {
     *a = (struct ig_arch){.keys = {.view = view, .arena = arena}};
     IG_TRY(find_row(a, view, err));
+    IG_TRY(put_defaults(a, err));
     IG_TRY(ig_arch_hparams(&a->hp, &a->keys, arena, err));
     IG_TRY(ig_arch_bind(a, arena, view, log, err));
     return ig_arch_shape(a, arena, err);

@@ -93,8 +93,13 @@ struct ig_row {
     bool logit_divide; /* logits / logit_scale instead of times */
     bool
         l2_qk; /* llama4: q and k divided by their RMS after rope, no weight, on layers with rope */
-    bool chunked;      /* the window is a fixed chunk of positions, not a sliding range */
-    bool weight_first; /* llama4: router weight scales the expert's input */
+    bool chunked;          /* the window is a fixed chunk of positions, not a sliding range */
+    bool weight_first;     /* llama4: router weight scales the expert's input */
+    bool bare_norm;        /* olmo: LayerNorm without weights, so that no tensor shows it */
+    bool v_norm;           /* gemma4: v divided by its RMS, head by head */
+    uint32_t alibi_layers; /* GGUF: a model of this many layers has ALiBi instead of rope */
+    uint32_t wide_layers;  /* GGUF: one of this many has scores / sqrt(width / heads) */
+    const char *defaults;  /* "key=number" pairs separated by spaces, for files without the key */
     const char
         *rename; /* "file base=role base" pairs separated by spaces, without the leading dot */
     const char *ignore; /* base names that are not needed, beyond the common list */
@@ -125,6 +130,7 @@ struct ig_rope { /* one for global layers, one for windowed */
     uint32_t original_context;
     double base, factor, beta_fast, beta_slow, low_freq, high_freq;
     double mscale;                               /* multiplies cos and sin */
+    double mscale_long;                          /* the same with the long divisors */
     bool truncate;                               /* yarn: correction range on whole dimensions */
     const float *divisors;                       /* [dims / 2] from rope_freqs, or NULL */
     const float *long_divisors, *short_divisors; /* longrope, [dims / 2] */
@@ -139,6 +145,7 @@ struct ig_layer_params {
     uint32_t n_head, n_head_kv, head_k, head_v, n_ff;
     uint32_t window;   /* positions seen, the own included; 0 = all */
     uint32_t kv_layer; /* whose cache it reads: itself, or an earlier layer (shared KV) */
+    double q_scale;    /* q times this, beside attn_scale (gpt2: 1 / layer) */
 };
 
 struct ig_hparams {
@@ -152,13 +159,21 @@ struct ig_hparams {
     double logit_scale; /* multiplies the logits */
     double attn_scale;  /* 0 = 1/sqrt(head_k) */
     double attn_softcap, logit_softcap, router_softcap, clamp_kqv, alibi_max;
-    double temperature_scale,
-        temperature_length; /* llama4, ministral: q grows with the log of the position */
+    double temperature_scale, temperature_length,
+        temperature_offset; /* llama4, ministral: q grows with the log of the
+                               position */
+    double alibi_scale;     /* falcon: the bias is divided by sqrt(head) like the scores */
+    bool bare_norm, l2_qk;  /* as in the row, unless the file says otherwise */
+    bool post_norm;         /* opt-350m: x = norm(x + A(x)), x = norm(x + F(x)) */
+    bool residual_normed;   /* bloom: the residual is taken behind the norm */
+    bool unit_rows;         /* baichuan2: rows of the output matrix have length 1 */
+    double router_jitter;   /* phimoe: experts this far below the best do not share its weight */
     uint32_t n_expert, n_expert_used, n_expert_groups, n_expert_groups_used;
     bool expert_norm; /* renormalise kept weights */
     double expert_scale;
     double act_limit, act_alpha;   /* IG_ACT_OAI */
-    const double *xielu;           /* [n_layer][4]: alpha_p, alpha_n, beta, eps; or NULL */
+    const double *xielu;           /* [n_layer][4]: p, n, beta, eps of x > 0 ? p x^2 + beta x
+                                      : n (expm1(min(x, eps)) - x) + beta x; or NULL */
     struct ig_rope rope[2];        /* global, local */
     struct ig_layer_params *layer; /* [n_layer] */
     uint32_t n_embd_per_layer;     /* gemma per-layer inputs */
@@ -193,6 +208,7 @@ struct ig_slot {       /* a role's tensors: a matrix or a vector, perhaps with b
     uint32_t n;
     const float *bias; /* [n_bias] f32, or NULL; experts: [count, rows] */
     uint32_t n_bias;
+    uint32_t n_scale; /* length of mat.scale */
 };
 
 static inline bool ig_slot_has(const struct ig_slot *s) {

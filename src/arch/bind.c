@@ -4,6 +4,7 @@
  * ours are rewritten once. */
 #include "arch/arch.h"
 
+#include <math.h>
 #include <stdio.h>
 
 struct binder {
@@ -187,6 +188,47 @@ static ingle_status read_bias(const struct binder *b, const struct ig_tensor *t,
     return INGLE_OK;
 }
 
+/* One head's vector of a stack of them (stablelm's q and k norms). */
+static ingle_status add_head(const struct binder *b, const struct ig_tensor *t,
+                             const struct ig_place *p, struct ig_slot *s) {
+    const struct ig_layer_params *l = &b->a->hp.layer[p->layer];
+    uint32_t n, heads = p->role == IG_R_attn_q_norm ? l->n_head : l->n_head_kv;
+    const float *v;
+    IG_TRY(read_vector(b, t, 0, &v, &n));
+    if (n != l->head_k || (uint32_t)p->expert >= heads)
+        return bad_tensor(b, t, INGLE_BAD_FILE, damaged, "does not fit the heads of its layer");
+    if (!s->vec) {
+        s->vec = ig_arena_calloc(b->arena, (size_t)heads * n, sizeof *v);
+        if (!s->vec) return ig_fail_memory(b->err, (size_t)heads * n * sizeof *v);
+        s->n = heads * n;
+    }
+    memcpy((float *)(uintptr_t)s->vec + (size_t)p->expert * n, v, n * sizeof *v);
+    return INGLE_OK;
+}
+
+/* baichuan2: every row of the output matrix divided by its length, as f32. */
+static ingle_status unit_rows(const struct binder *b, const struct ig_tensor *t, struct ig_mat *m) {
+    size_t n = (size_t)m->rows * m->cols;
+    if (m->type->kind != IG_QUANT_FLOAT || m->count != 1)
+        return bad_tensor(b, t, INGLE_UNSUPPORTED, "use a GGUF of this model", "is quantised");
+    float *copy = ig_arena_alloc(b->arena, n * sizeof *copy);
+    if (!copy) return ig_fail_memory(b->err, n * sizeof *copy);
+    m->type->decode(m->data, copy, n);
+    for (uint32_t r = 0; r < m->rows; r++) {
+        float *row = copy + (size_t)r * m->cols;
+        double sum = 0;
+        for (uint32_t i = 0; i < m->cols; i++) sum += (double)row[i] * row[i];
+        double length = sqrt(sum) > 1e-7 ? sqrt(sum) : 1e-7;
+        for (uint32_t i = 0; i < m->cols; i++) row[i] = (float)(row[i] / length);
+    }
+    m->type = ig_quant_by_name("F32", 3);
+    m->data = (const uint8_t *)copy;
+    m->row_bytes = m->cols * sizeof *copy;
+    m->stride = m->row_bytes * m->rows;
+    b->a->copied_bytes += n * sizeof *copy;
+    return INGLE_OK;
+}
+
 static ingle_status bind_one(const struct binder *b, const struct ig_tensor *t) {
     struct ig_hparams *hp = &b->a->hp;
     struct ig_place p;
@@ -198,9 +240,9 @@ static ingle_status bind_one(const struct binder *b, const struct ig_tensor *t) 
             "has no role in its family");
     if (p.part == IG_PART_IGNORE || p.layer >= (int32_t)hp->n_layer) return INGLE_OK;
     struct ig_slot *s = p.layer < 0 ? &b->a->w.global[p.role] : &b->a->w.layer[p.layer][p.role];
-    uint32_t n;
     if (p.part == IG_PART_BIAS) return read_bias(b, t, &p, s);
-    if (p.part == IG_PART_SCALE) return read_vector(b, t, 0, &s->mat.scale, &n);
+    if (p.part == IG_PART_SCALE) return read_vector(b, t, 0, &s->mat.scale, &s->n_scale);
+    if (p.expert >= 0 && is_vector_role(p.role)) return add_head(b, t, &p, s);
     if (p.expert >= 0) return add_expert(b, t, &p, s);
     bool freqs = p.role == IG_R_rope_freqs;
     if (ig_slot_has(s))
@@ -212,7 +254,7 @@ static ingle_status bind_one(const struct binder *b, const struct ig_tensor *t) 
     const float *scale = s->mat.scale;
     IG_TRY(read_matrix(b, t, &p, &s->mat));
     s->mat.scale = scale;
-    return INGLE_OK;
+    return p.role == IG_R_output && hp->unit_rows ? unit_rows(b, t, &s->mat) : INGLE_OK;
 }
 
 ingle_status ig_arch_bind(struct ig_arch *a, struct ig_arena *arena, const struct ig_view *view,

@@ -44,6 +44,39 @@ static ingle_status real(const struct ig_keys *k, const char *key, double fallba
     return INGLE_OK;
 }
 
+static ingle_status read_flags(struct ig_hparams *hp, const struct ig_keys *k, ingle_error *err) {
+    hp->bare_norm = hp->row->bare_norm;
+    hp->l2_qk = hp->row->l2_qk;
+    ig_key_bool(k, "bare_norm", 0, &hp->bare_norm);
+    if (!k->view->folder && hp->n_expert == 128) hp->l2_qk = false; /* maverick, which has no key */
+    ig_key_bool(k, "attention.l2_qk", 0, &hp->l2_qk);
+    hp->l2_qk = hp->l2_qk && hp->row->l2_qk; /* other families mean a norm with weights */
+    ig_key_bool(k, "post_norm", 0, &hp->post_norm);
+    ig_key_bool(k, "residual_normed", 0, &hp->residual_normed);
+    ig_key_bool(k, "output_unit_rows", 0, &hp->unit_rows);
+    return real(k, "expert_jitter", 0.01, 0, 1, &hp->router_jitter, err);
+}
+
+/* llama4 and ministral: attention sharpens with the position. */
+static ingle_status read_temperature(struct ig_hparams *hp, const struct ig_keys *k,
+                                     ingle_error *err) {
+    IG_TRY(real(k, "attention.temperature_scale", 0, 0, 1e3, &hp->temperature_scale, err));
+    IG_TRY(real(k, "attention.temperature_length", hp->rope[0].original_context, 0, 1e9,
+                &hp->temperature_length, err));
+    if (hp->temperature_scale > 0 && !(hp->temperature_length >= 1))
+        return bad(k, "attention.temperature_length", "is below 1", err);
+    return real(k, "attention.temperature_offset", 0, 0, 1, &hp->temperature_offset, err);
+}
+
+static ingle_status read_alibi(struct ig_hparams *hp, const struct ig_keys *k, ingle_error *err) {
+    const struct ig_row *row = hp->row;
+    bool alibi = row->pos == IG_POS_ALIBI ||
+                 (!k->view->folder && row->alibi_layers && hp->n_layer == row->alibi_layers);
+    IG_TRY(real(k, "attention.max_alibi_bias", alibi ? 8 : 0, 0, 1e3, &hp->alibi_max, err));
+    if (hp->alibi_max > 0) hp->pos = IG_POS_ALIBI;
+    return real(k, "attention.alibi_scale", 1, 0, 1e3, &hp->alibi_scale, err);
+}
+
 static ingle_status read_scales(struct ig_hparams *hp, const struct ig_keys *k, ingle_error *err) {
     const struct ig_row *row = hp->row;
     double v;
@@ -58,10 +91,9 @@ static ingle_status read_scales(struct ig_hparams *hp, const struct ig_keys *k, 
     IG_TRY(real(k, "final_logit_softcapping", 0, 0, 1e6, &hp->logit_softcap, err));
     IG_TRY(real(k, "router_logit_softcapping", 0, 0, 1e6, &hp->router_softcap, err));
     IG_TRY(real(k, "attention.clamp_kqv", 0, 0, 1e9, &hp->clamp_kqv, err));
-    IG_TRY(real(k, "attention.max_alibi_bias", row->pos == IG_POS_ALIBI ? 8 : 0, 0, 1e3,
-                &hp->alibi_max, err));
-    IG_TRY(real(k, "attention.temperature_scale", 0, 0, 1e3, &hp->temperature_scale, err));
-    return real(k, "attention.temperature_length", 0, 0, 1e9, &hp->temperature_length, err);
+    if (row->wide_layers && hp->n_layer == row->wide_layers && !(hp->attn_scale > 0))
+        hp->attn_scale = 1 / sqrt((double)hp->n_embd / hp->layer[0].n_head);
+    return read_flags(hp, k, err);
 }
 
 static ingle_status read_norm(struct ig_hparams *hp, const struct ig_keys *k, ingle_error *err) {
@@ -168,6 +200,9 @@ static ingle_status read_layer(struct ig_hparams *hp, const struct ig_keys *k, u
     l->window = l->local ? window : 0;
     l->rope = has_rope(hp, k, il, l->local, window != 0);
     l->kv_layer = il;
+    l->q_scale = 1;
+    if (ig_key_f64(k, "attention.q_scale", il, &l->q_scale) && !(fabs(l->q_scale) < 1e6))
+        return bad(k, "attention.q_scale", "is out of range or not finite", err);
     IG_TRY(whole(k, "attention.head_count", il, -1, 1, MAX_HEADS, &l->n_head, err));
     IG_TRY(whole(k, "attention.head_count_kv", il, l->n_head, 1, MAX_HEADS, &l->n_head_kv, err));
     if (l->n_head % l->n_head_kv)
@@ -231,12 +266,33 @@ static ingle_status read_scaling(struct ig_hparams *hp, const struct ig_keys *k,
     IG_TRY(real(k, "rope.scaling.attn_factor", 1, 0, 1e6, &attn, err));
     IG_TRY(real(k, "rope.scaling.yarn_log_multiplier", 0, -1e3, 1e3, &log_multiplier, err));
     r->mscale = attn;
-    if (r->scaling == IG_ROPE_YARN && r->factor > 1) r->mscale *= 1 + 0.1 * log(r->factor);
-    return real(k, "rope.scaling.mscale", r->mscale, 0, 1e6, &r->mscale,
-                err); /* folders say it outright */
+    if (r->scaling == IG_ROPE_YARN && r->factor > 1)
+        r->mscale *= (1 + 0.1 * log(r->factor)) / (1 + 0.1 * log_multiplier * log(r->factor));
+    /* Folders say it outright. */
+    IG_TRY(real(k, "rope.scaling.mscale", r->mscale, 0, 1e6, &r->mscale, err));
+    return real(k, "rope.scaling.mscale_long", r->mscale, 0, 1e6, &r->mscale_long, err);
 }
 
-static ingle_status read_rope(struct ig_hparams *hp, const struct ig_keys *k, ingle_error *err) {
+/* Divisors of the frequencies that a configuration lists (GGUF files have tensors for them). */
+static ingle_status read_divisors(const struct ig_keys *k, struct ig_arena *arena, const char *key,
+                                  uint32_t dims, const float **out, ingle_error *err) {
+    uint64_t n = ig_key_count(k, key);
+    if (!n || !dims) return INGLE_OK;
+    if (n != dims / 2) return bad(k, key, "is not half as long as the rotated dimensions", err);
+    float *v = ig_arena_calloc(arena, (size_t)n, sizeof *v);
+    if (!v) return ig_fail_memory(err, (size_t)n * sizeof *v);
+    for (uint64_t i = 0; i < n; i++) {
+        double x;
+        if (!ig_key_f64(k, key, i, &x) || !(x > 0 && x <= 1e30))
+            return bad(k, key, "has an entry that is not a positive number", err);
+        v[i] = (float)x;
+    }
+    *out = v;
+    return INGLE_OK;
+}
+
+static ingle_status read_rope(struct ig_hparams *hp, const struct ig_keys *k,
+                              struct ig_arena *arena, ingle_error *err) {
     struct ig_rope *global = &hp->rope[0], *local = &hp->rope[1];
     IG_TRY(read_scaling(hp, k, global, err));
     IG_TRY(real(k, "rope.freq_base", 10000, 1e-3, 1e15, &global->base, err));
@@ -244,16 +300,27 @@ static ingle_status read_rope(struct ig_hparams *hp, const struct ig_keys *k, in
     IG_TRY(real(k, "rope.freq_base_swa",
                 hp->row->swa_unscaled && hp->row->swa == 6 ? 10000 : global->base, 1e-3, 1e15,
                 &local->base, err));
-    if (hp->row->swa_unscaled) local->scaling = IG_ROPE_PLAIN, local->factor = 1, local->mscale = 1;
+    if (hp->row->swa_unscaled)
+        local->scaling = IG_ROPE_PLAIN, local->factor = local->mscale = local->mscale_long = 1;
     for (uint32_t il = 0; il < hp->n_layer; il++) {
         struct ig_rope *r = &hp->rope[hp->layer[il].local];
         const char *key = hp->layer[il].local && ig_key_count(k, "rope.dimension_count_swa")
                               ? "rope.dimension_count_swa"
                               : "rope.dimension_count";
         IG_TRY(whole(k, key, 0, hp->layer[il].head_k, 0, hp->layer[il].head_k, &r->dims, err));
-        if (r->dims % 2) return bad(k, key, "is odd", err);
+        if (r->dims % 2 && r->pairing != IG_NOROPE) return bad(k, key, "is odd", err);
+    }
+    for (int i = 0; i < (hp->row->swa_unscaled ? 1 : 2); i++) {
+        struct ig_rope *r = &hp->rope[i];
+        IG_TRY(read_divisors(k, arena, "rope.divisors", r->dims, &r->divisors, err));
+        IG_TRY(read_divisors(k, arena, "rope.long_factor", r->dims, &r->long_divisors, err));
+        IG_TRY(read_divisors(k, arena, "rope.short_factor", r->dims, &r->short_divisors, err));
     }
     return INGLE_OK;
+}
+
+static double softplus(double x) {
+    return x > 30 ? x : log1p(exp(x));
 }
 
 static ingle_status read_xielu(struct ig_hparams *hp, const struct ig_keys *k,
@@ -267,6 +334,11 @@ static ingle_status read_xielu(struct ig_hparams *hp, const struct ig_keys *k,
             if (!ig_key_f64(k, keys[j], il, &v[il * 4 + (unsigned)j]) ||
                 !isfinite(v[il * 4 + (unsigned)j]))
                 return bad(k, keys[j], "is missing, too short or not finite", err);
+    for (uint32_t il = 0; il < hp->n_layer; il++) { /* the files hold them before softplus */
+        double *x = v + (size_t)il * 4;
+        x[0] = softplus(x[0]);
+        x[1] = x[2] + softplus(x[1]);
+    }
     hp->xielu = v;
     return INGLE_OK;
 }
@@ -288,19 +360,16 @@ ingle_status ig_arch_hparams(struct ig_hparams *hp, const struct ig_keys *k, str
     IG_TRY(whole(k, "embedding_length_per_layer_input", 0, 0, 0, MAX_WIDTH, &hp->n_embd_per_layer,
                  err));
     IG_TRY(whole(k, "position_offset", 0, 0, 0, 1 << 20, &hp->position_offset, err));
-    IG_TRY(read_scales(hp, k, err));
     IG_TRY(read_norm(hp, k, err));
     IG_TRY(read_act(hp, k, err));
     IG_TRY(read_experts(hp, k, err));
-    hp->rope[0].pairing = hp->rope[1].pairing = k->view->folder ? row->hf_rope : row->rope;
-    if (ig_key_count(k, "attention.max_alibi_bias") && hp->alibi_max > 0) {
-        hp->pos = IG_POS_ALIBI;
-        hp->rope[0].pairing = hp->rope[1].pairing = IG_NOROPE;
-    }
-    uint8_t pairing = hp->rope[0].pairing;
+    IG_TRY(read_alibi(hp, k, err));
+    hp->rope[0].pairing = k->view->folder ? row->hf_rope : row->rope;
+    if (hp->pos == IG_POS_ALIBI) hp->rope[0].pairing = IG_NOROPE;
     IG_TRY(read_layers(hp, k, arena, err));
-    IG_TRY(read_rope(hp, k, err));
-    hp->rope[0].pairing = hp->rope[1].pairing = pairing;
+    IG_TRY(read_scales(hp, k, err));
+    IG_TRY(read_rope(hp, k, arena, err));
+    IG_TRY(read_temperature(hp, k, err));
     for (uint32_t il = 0; il < hp->n_layer; il++)
         if (hp->layer[il].n_ff > hp->n_ff) hp->n_ff = hp->layer[il].n_ff;
     return read_xielu(hp, k, arena, err);

@@ -15,7 +15,10 @@ static const struct ig_kv *find_kv(const struct ig_keys *k, const char *name) {
     char full[160];
     if (k->view->folder || k->family.n > 64) return NULL;
     int n = snprintf(full, sizeof full, "%.*s.%s", (int)k->family.n, k->family.p, name);
-    return n > 0 && (size_t)n < sizeof full ? ig_view_kv(k->view, full) : NULL;
+    if (n <= 0 || (size_t)n >= sizeof full) return NULL;
+    const struct ig_kv *kv = ig_view_kv(k->view, full);
+    bool bare = !kv && strncmp(name, "xielu.", 6) == 0; /* the one group without a prefix */
+    return bare ? ig_view_kv(k->view, name) : kv;
 }
 
 bool ig_key_f64(const struct ig_keys *k, const char *name, uint64_t index, double *out) {

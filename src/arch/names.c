@@ -36,6 +36,10 @@ static const char *const hf_ignored[] = {".self_attn.rotary_emb.inv_freq",
                                          ".self_attention.rotary_emb.inv_freq",
                                          "rotary_emb.inv_freq",
                                          ".self_attention.maskbias",
+                                         ".mlp.act_fn.alpha_p", /* hf.c reads them */
+                                         ".mlp.act_fn.alpha_n",
+                                         ".mlp.act_fn.beta",
+                                         ".mlp.act_fn.eps",
                                          "rotary_emb.original_inv_freq"};
 
 static bool word_in(const char *list, struct ig_str word) {
@@ -93,6 +97,11 @@ bool ig_place_gguf(const struct ig_hparams *hp, struct ig_str name, struct ig_pl
                 : take_suffix(&name, ".scale")       ? IG_PART_SCALE
                 : take_suffix(&name, ".input_scale") ? IG_PART_IGNORE
                                                      : IG_PART_WEIGHT;
+    if (out->part == IG_PART_SCALE && ig_str_is(name, "ffn_gate_inp")) { /* gemma4: not a factor */
+        out->part = IG_PART_WEIGHT;
+        out->role = IG_R_ffn_gate_inp_scale;
+        return true;
+    }
     if (layer && word_in(gguf_ignored, name)) out->part = IG_PART_IGNORE;
     if (layer && word_in(hp->row->ignore, name)) out->part = IG_PART_IGNORE;
     if (out->part == IG_PART_IGNORE) return true;
@@ -109,10 +118,17 @@ bool ig_place_gguf(const struct ig_hparams *hp, struct ig_str name, struct ig_pl
     return false;
 }
 
-/* Pattern against name; '#' takes an expert number. *whole: the pattern ended in '!'. */
+/* Pattern against name; '#' takes the number of an expert or of a head. *whole: the pattern ended
+ * in '!'. */
 static bool match(const char *pattern, struct ig_str name, int32_t *expert, bool *whole) {
     *whole = false;
     while (*pattern && *pattern != '!') {
+        if (*pattern == '#' && !pattern[1]) {
+            int64_t v;
+            if (name.n > 6 || !ig_str_to_i64(name, &v) || v < 0) return false;
+            *expert = (int32_t)v;
+            return true;
+        }
         if (*pattern == '#') {
             if (!take_number(&name, expert) || pattern[1] != '.') return false;
             pattern += 2;
@@ -154,6 +170,10 @@ bool ig_place_hf(const struct ig_hparams *hp, struct ig_str name, struct ig_plac
                                            "gpt_neox.",
                                            "decoder."};
     static const char *const layers[] = {"layers.", "h.", "blocks."};
+    /* The parts of a multimodal model that do not make text. */
+    static const char *const towers[] = {
+        "vision_tower.", "vision_model.", "multi_modal_projector.", "embed_vision.",
+        "embed_audio.",  "audio_tower.",  "vision_encoder."};
     *out = (struct ig_place){.layer = -1, .expert = -1};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (take_prefix(&name, prefixes[i])) break;
@@ -161,6 +181,11 @@ bool ig_place_hf(const struct ig_hparams *hp, struct ig_str name, struct ig_plac
         if (take_prefix(&name, layers[i])) {
             if (!take_number(&name, &out->layer)) return false;
             break;
+        }
+    for (size_t i = 0; i < sizeof towers / sizeof *towers; i++)
+        if (out->layer < 0 && ig_str_starts(name, ig_str_of(towers[i]))) {
+            out->part = IG_PART_IGNORE;
+            return true;
         }
     for (size_t i = 0; i < sizeof hf_ignored / sizeof *hf_ignored; i++) {
         bool dot = hf_ignored[i][0] == '.';

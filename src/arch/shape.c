@@ -47,7 +47,7 @@ static ingle_status split_qkv(const struct shaper *s, struct ig_slot *slots,
     for (int i = 0; i < 3; i++) {
         struct ig_slot *to = &slots[roles[i]];
         if (ig_slot_has(to)) return bad_role(s, roles[i], "exists both fused and on its own");
-        *to = (struct ig_slot){.mat = rows_of(&f->mat, at, rows[i])};
+        *to = (struct ig_slot){.mat = rows_of(&f->mat, at, rows[i]), .n_scale = f->n_scale};
         if (f->bias) to->bias = f->bias + at, to->n_bias = rows[i];
         at += rows[i];
     }
@@ -86,8 +86,8 @@ static ingle_status split_pair(const struct shaper *s, struct ig_slot *fused, st
     struct ig_slot f = *fused;
     uint32_t half = f.mat.rows / 2;
     *fused = (struct ig_slot){0};
-    *gate = (struct ig_slot){.mat = rows_of(&f.mat, 0, half)};
-    *up = (struct ig_slot){.mat = rows_of(&f.mat, half, half)};
+    *gate = (struct ig_slot){.mat = rows_of(&f.mat, 0, half), .n_scale = f.n_scale};
+    *up = (struct ig_slot){.mat = rows_of(&f.mat, half, half), .n_scale = f.n_scale};
     return split_bias(s, &f, gate, up);
 }
 
@@ -103,6 +103,8 @@ static ingle_status check_mat(const struct shaper *s, struct ig_slot *slots, enu
     }
     if (t->bias && t->n_bias != rows * count)
         return bad_role(s, role, "has a bias of another length");
+    if (t->mat.scale && t->n_scale != count)
+        return bad_role(s, role, "has a scale of another length");
     for (uint32_t i = 0; t->mat.parts && i < count; i++)
         if (!t->mat.parts[i]) return bad_role(s, role, "lacks an expert");
     return INGLE_OK;
@@ -149,6 +151,9 @@ static ingle_status check_experts(const struct shaper *s, struct ig_slot *w) {
     if (!e) return bad_role(s, IG_R_ffn_gate_inp, "belongs to experts, but expert_count is 0");
     IG_TRY(check_mat(s, w, IG_R_ffn_gate_inp, e, n, 1, true));
     IG_TRY(check_vec(s, w, IG_R_exp_probs_b, e, e));
+    IG_TRY(check_vec(s, w, IG_R_ffn_gate_inp_scale, n, n));
+    struct ig_slot *scale = &w[IG_R_ffn_down_exps_scale], *d = &w[IG_R_ffn_down_exps];
+    if (scale->vec) d->mat.scale = scale->vec, d->n_scale = scale->n;
     IG_TRY(split_pair(s, &w[IG_R_ffn_gate_up_exps], &w[IG_R_ffn_gate_exps], &w[IG_R_ffn_up_exps],
                       &w[IG_R_ffn_down_exps], IG_R_ffn_gate_up_exps));
     IG_TRY(split_pair(s, &w[IG_R_ffn_up_exps], &w[IG_R_ffn_gate_exps], &w[IG_R_ffn_up_exps],
@@ -189,6 +194,7 @@ static ingle_status take_divisors(const struct shaper *s) {
     for (int i = 0; i < 2; i++) {
         struct ig_rope *r = &hp->rope[i];
         if (i == 1 && hp->row->swa_unscaled) break;
+        if (!r->dims) continue; /* no layer uses it */
         struct ig_slot *from[3] = {&g[IG_R_rope_freqs], &g[IG_R_rope_factors_long],
                                    &g[IG_R_rope_factors_short]};
         const float **to[3] = {&r->divisors, &r->long_divisors, &r->short_divisors};
@@ -218,6 +224,7 @@ static ingle_status check_global(const struct shaper *s) {
     IG_TRY(check_mat(s, g, IG_R_project_out, width, hp->n_embd, 1, width != hp->n_embd));
     IG_TRY(check_vec(s, g, IG_R_token_embd_norm, hp->n_embd, hp->n_embd));
     IG_TRY(check_vec(s, g, IG_R_output_norm, hp->n_embd, hp->n_embd));
+    if (hp->pos == IG_POS_NONE && g[IG_R_position_embd].mat.data) hp->pos = IG_POS_LEARNED;
     if (hp->pos == IG_POS_LEARNED) {
         const struct ig_mat *p = &g[IG_R_position_embd].mat;
         if (!p->data || p->cols != hp->n_embd || p->rows <= hp->position_offset)
