@@ -31,12 +31,16 @@ static ingle_status map_beside(struct ig_view *v, const char *prefix, const char
     return INGLE_OK;
 }
 
-static bool exists(struct ig_view *v, const char *prefix, const char *name) {
-    struct ig_arena scratch = {.mem = v->mem};
-    char *path = ig_path_beside(&scratch, prefix, strlen(prefix), ig_str_of(name));
-    bool yes = path && ig_os_kind(path) != IG_OS_ABSENT;
-    ig_arena_free(&scratch);
-    return yes;
+enum { PATH_BYTES = 4096 };
+
+/* Without an allocation, so that lack of memory is never taken for lack of a file. */
+static bool exists(const char *prefix, const char *name) {
+    char path[PATH_BYTES];
+    size_t n = strlen(prefix), m = strlen(name);
+    if (n + m >= sizeof path) return false;
+    memcpy(path, prefix, n);
+    memcpy(path + n, name, m + 1);
+    return ig_os_kind(path) != IG_OS_ABSENT;
 }
 
 /* A number of Python's JSON at s, outside of strings: its length and what stands for it. */
@@ -84,7 +88,7 @@ static ingle_status read_object(struct ig_view *v, const char *prefix, const cha
     char *path;
     struct ig_map m;
     *out = NULL;
-    if (!exists(v, prefix, name)) return INGLE_OK;
+    if (!exists(prefix, name)) return INGLE_OK;
     IG_TRY(map_beside(v, prefix, name, most, &path, &m, err));
     struct ig_str text = {(const char *)m.data, (size_t)m.size};
     if (ig_str_starts(text, IG_STR("\xef\xbb\xbf"))) text = (struct ig_str){text.p + 3, text.n - 3};
@@ -114,7 +118,7 @@ static ingle_status read_template(struct ig_view *v, const char *prefix, ingle_e
     char *path;
     struct ig_map m;
     const struct ig_json *j = NULL;
-    if (exists(v, prefix, "chat_template.jinja")) {
+    if (exists(prefix, "chat_template.jinja")) {
         IG_TRY(map_beside(v, prefix, "chat_template.jinja", CONFIG_BYTES_MAX, &path, &m, err));
         v->chat_template = (struct ig_str){(const char *)m.data, (size_t)m.size};
         return INGLE_OK;
@@ -256,8 +260,8 @@ static ingle_status explain_folder(const char *prefix, const struct finds *f, bo
 static ingle_status search_folder(struct ig_view *v, const char *prefix, struct shard_list *out,
                                   ingle_error *err) {
     char *names;
-    bool config = exists(v, prefix, "config.json");
-    if (config && exists(v, prefix, "model.safetensors"))
+    bool config = exists(prefix, "config.json");
+    if (config && exists(prefix, "model.safetensors"))
         return one_shard(v, IG_STR("model.safetensors"), out, err);
     IG_TRY(ig_os_list(v->mem, *prefix ? prefix : ".", &names, err));
     struct finds f = look_at(names);
@@ -287,7 +291,7 @@ static ingle_status choose_files(struct ig_view *v, const char *prefix, const ch
         if (!only_file || lists(out, ig_str_of(only_file))) return INGLE_OK;
     }
     if (!only_file) return search_folder(v, prefix, out, err);
-    if (!exists(v, prefix, "config.json") && exists(v, prefix, only_file))
+    if (!exists(prefix, "config.json") && exists(prefix, only_file))
         return ig_fail(err, INGLE_NOT_FOUND, HINT_COMPLETE, "%sconfig.json: is missing beside '%s'",
                        prefix, only_file);
     return one_shard(v, ig_str_of(only_file), out, err);

@@ -633,6 +633,38 @@ static void test_split(void **state) {
     free(g.p);
 }
 
+static long calls, fail_at;
+static void *failing(void *ud, void *p, size_t old, size_t now) {
+    (void)ud;
+    (void)old;
+    if (now && ++calls >= fail_at) return NULL;
+    if (now) return realloc(p, now);
+    free(p);
+    return NULL;
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    struct gguf g = {0};
+    put_part(&g, 0, 2, 3);
+    save("m-00001-of-00002.gguf", &g);
+    put_part(&g, 1, 2, 3);
+    save("m-00002-of-00002.gguf", &g);
+    struct ig_mem m = {.hook = failing};
+    struct ig_view v;
+    ingle_status s = INGLE_NO_MEMORY;
+    for (fail_at = 1; s; fail_at++) {
+        calls = 0;
+        s = ig_view_open(&v, &m, in_folder("m-00002-of-00002.gguf"), type_size, NULL, &last);
+        if (s && s != INGLE_NO_MEMORY) fail_msg("allocation %ld: %d %s", fail_at, s, last.message);
+        if (s) assert_int_equal(ig_mem_used(&m), 0);
+    }
+    assert_true(fail_at > 3 && v.n_tensors == 3);
+    ig_view_close(&v);
+    assert_int_equal(ig_mem_used(&m), 0);
+    free(g.p);
+}
+
 /* The files that llama.cpp's own converter wrote. */
 static void test_golden(void **state) {
     (void)state;
@@ -682,6 +714,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_not_a_model, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_sparse, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_split, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_no_memory, make_folder, remove_folder),
         cmocka_unit_test(test_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,6 +368,39 @@ static void test_shards(void **state) {
     refuse(folder, INGLE_NOT_FOUND, "holds 'm.gguf'");
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static long calls, fail_at;
+static void *failing(void *ud, void *p, size_t old, size_t now) {
+    (void)ud;
+    (void)old;
+    if (now && ++calls >= fail_at) return NULL;
+    if (now) return realloc(p, now);
+    free(p);
+    return NULL;
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    save_text("config.json", "{\"a\":[1,NaN]}");
+    save_text("tokenizer_config.json", "{\"chat_template\":\"t\"}");
+    save_tensors("m-1.safetensors", "{" T("\\u0061", "F32", "[1]", 0, 4) "}", 4);
+    save_tensors("m-2.safetensors", "{" T("b", "F32", "[1]", 0, 4) "}", 4);
+    save_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-2.safetensors\"}}");
+    struct ig_mem m = {.hook = failing};
+    struct ig_view v;
+    ingle_status s = INGLE_NO_MEMORY;
+    for (fail_at = 1; s; fail_at++) {
+        calls = 0;
+        s = ig_view_open(&v, &m, folder, type_size, NULL, &last);
+        if (s && s != INGLE_NO_MEMORY) fail_msg("allocation %ld: %d %s", fail_at, s, last.message);
+        if (s) assert_int_equal(ig_mem_used(&m), 0);
+    }
+    assert_true(fail_at > 5 && v.n_tensors == 2 && ig_str_is(v.chat_template, "t"));
+    ig_view_close(&v);
+    assert_int_equal(ig_mem_used(&m), 0);
+}
+
 /* What the transformers library wrote. */
 static void test_golden(void **state) {
     (void)state;
@@ -401,6 +434,7 @@ int main(void) {
         cmocka_unit_test(test_much),
         cmocka_unit_test_setup_teardown(test_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shards, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
         cmocka_unit_test(test_golden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
