@@ -132,6 +132,7 @@ struct ig_rope { /* one for global layers, one for windowed */
     double mscale;                               /* multiplies cos and sin */
     double mscale_long;                          /* the same with the long divisors */
     bool truncate;                               /* yarn: correction range on whole dimensions */
+    bool bf16;                                   /* frequencies rounded to bf16: see shape.c */
     const float *divisors;                       /* [dims / 2] from rope_freqs, or NULL */
     const float *long_divisors, *short_divisors; /* longrope, [dims / 2] */
 };

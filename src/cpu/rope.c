@@ -89,6 +89,8 @@ void ig_rope_frequencies(const struct ig_rope *r, uint32_t context, double *f, d
         for (uint32_t i = 0; i < pairs; i++) f[i] /= r->factor;
     if (r->scaling == IG_ROPE_YARN) yarn(r, f);
     if (r->scaling == IG_ROPE_LLAMA3 && !r->divisors) llama3(r, f);
+    for (uint32_t i = 0; r->bf16 && i < pairs; i++)
+        f[i] = (double)ig_bf16_to_f32(ig_f32_to_bf16((float)f[i]));
     *mscale = r->mscale;
 }
 

@@ -1,5 +1,5 @@
-/* Opening a model: view, weights, plan, vocabulary, in this order, each from the one before. Nothing is computed and no weight
- * is read here, so a warm file is ready in milliseconds. */
+/* Opening a model: view, weights, plan, vocabulary, in this order, each from the one before.
+ * Nothing is computed and no weight is read here, so a warm file is ready in milliseconds. */
 #include "engine/model.h"
 
 #include <stdio.h>
@@ -7,7 +7,8 @@
 #include "engine/vocab_source.h"
 #include "kv/cache.h"
 
-static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name, const char **why) {
+static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name,
+                      const char **why) {
     const struct ig_quant *q = ig_quant_by_id(type);
     *why = ig_quant_removed(type);
     if (!q) return false;
@@ -24,15 +25,21 @@ static ingle_status report(const struct ig_options_hooks *hooks, double done, in
 }
 
 static void find_template(struct ingle_model *m) {
-    const struct ig_kv *kv = m->view.folder ? NULL : ig_view_kv(&m->view, "tokenizer.chat_template");
-    if (m->view.folder) m->template_text = m->view.chat_template;
-    else if (!kv || !ig_kv_str(kv, &m->template_text)) m->template_text = (struct ig_str){NULL, 0};
+    const struct ig_kv *kv =
+        m->view.folder ? NULL : ig_view_kv(&m->view, "tokenizer.chat_template");
+    if (m->view.folder)
+        m->template_text = m->view.chat_template;
+    else if (!kv || !ig_kv_str(kv, &m->template_text))
+        m->template_text = (struct ig_str){NULL, 0};
     if (!m->template_text.n) m->template_text.p = NULL;
 }
 
-/* rope-freq-base and rope-freq-scale override the file. */
+/* What the caller says about rope overrides the file. */
 static void override_rope(struct ig_hparams *hp, const ingle_options *o) {
-    double base = ig_options_float(o, IG_OPT_ROPE_FREQ_BASE), scale = ig_options_float(o, IG_OPT_ROPE_FREQ_SCALE);
+    double base = ig_options_float(o, IG_OPT_ROPE_FREQ_BASE),
+           scale = ig_options_float(o, IG_OPT_ROPE_FREQ_SCALE);
+    int precision = ig_options_choice(o, IG_OPT_ROPE_PRECISION);
+    if (precision) hp->rope[0].bf16 = hp->rope[1].bf16 = precision == 2;
     if (base > 0) hp->rope[0].base = base;
     if (!(scale > 0)) return;
     hp->rope[0].scaling = IG_ROPE_LINEAR;
@@ -41,9 +48,10 @@ static void override_rope(struct ig_hparams *hp, const ingle_options *o) {
 
 static ingle_status check_vocab(const struct ingle_model *m, ingle_error *err) {
     if (!m->vocab || (uint32_t)ig_vocab_size(m->vocab) <= m->arch.hp.n_vocab) return INGLE_OK;
-    /* More names than rows: ids beyond the rows must never reach the embedding (sessions check); say so. */
-    ig_log(&m->log, INGLE_LOG_WARN, "the vocabulary names %d tokens but the model has rows for %u", ig_vocab_size(m->vocab),
-           m->arch.hp.n_vocab);
+    /* More names than rows: ids beyond the rows must never reach the embedding (sessions check);
+     * say so. */
+    ig_log(&m->log, INGLE_LOG_WARN, "the vocabulary names %d tokens but the model has rows for %u",
+           ig_vocab_size(m->vocab), m->arch.hp.n_vocab);
     (void)err;
     return INGLE_OK;
 }
@@ -59,9 +67,13 @@ static ingle_status open_parts(struct ingle_model *m, const ingle_options *o, in
     IG_TRY(report(hooks, 0.5, err));
     IG_TRY(ig_plan_make(&m->plan, &m->arena, &m->arch, err));
     ingle_error none;
-    ingle_status status = ig_vocab_source_open(&m->vocab, &m->mem, &m->view, &m->log, err ? err : &none);
-    if (status == INGLE_NOT_FOUND) ig_log(&m->log, INGLE_LOG_WARN, "%s has no vocabulary: only token ids can be used", m->path);
-    else if (status != INGLE_OK) return status;
+    ingle_status status =
+        ig_vocab_source_open(&m->vocab, &m->mem, &m->view, &m->log, err ? err : &none);
+    if (status == INGLE_NOT_FOUND)
+        ig_log(&m->log, INGLE_LOG_WARN, "%s has no vocabulary: only token ids can be used",
+               m->path);
+    else if (status != INGLE_OK)
+        return status;
     IG_TRY(check_vocab(m, err));
     find_template(m);
     m->cpu_choice = ig_options_choice(o, IG_OPT_CPU);
@@ -69,11 +81,14 @@ static ingle_status open_parts(struct ingle_model *m, const ingle_options *o, in
     return report(hooks, 1, err);
 }
 
-ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_options *options, ingle_error *err) {
+ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_options *options,
+                              ingle_error *err) {
     const struct ig_options_hooks *hooks = ig_options_hooks(options);
-    if (!out || !path) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_model_open: out or path is NULL");
+    if (!out || !path)
+        return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_model_open: out or path is NULL");
     *out = NULL;
-    struct ig_mem mem = {.hook = hooks->alloc, .ud = hooks->alloc_ud,
+    struct ig_mem mem = {.hook = hooks->alloc,
+                         .ud = hooks->alloc_ud,
                          .limit = (size_t)ig_options_int(options, IG_OPT_MEMORY_LIMIT)};
     struct ingle_model *m = ig_calloc(&mem, 1, sizeof *m);
     if (!m) return ig_fail_memory(err, sizeof *m);
@@ -82,8 +97,10 @@ ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_o
     m->log = hooks->log;
     m->path = ig_arena_copy(&m->arena, path, strlen(path));
     ingle_status status = m->path ? open_parts(m, options, err) : ig_fail_memory(err, strlen(path));
-    if (status != INGLE_OK) ingle_model_close(m);
-    else *out = m;
+    if (status != INGLE_OK)
+        ingle_model_close(m);
+    else
+        *out = m;
     return status;
 }
 
@@ -96,9 +113,15 @@ void ingle_model_close(ingle_model *m) {
     ig_free(&mem, m);
 }
 
-int32_t ingle_model_vocab_size(const ingle_model *m) { return (int32_t)m->arch.hp.n_vocab; }
-int32_t ingle_model_context_size(const ingle_model *m) { return (int32_t)m->arch.hp.n_context; }
-int32_t ingle_model_width(const ingle_model *m) { return (int32_t)m->arch.hp.n_embd; }
+int32_t ingle_model_vocab_size(const ingle_model *m) {
+    return (int32_t)m->arch.hp.n_vocab;
+}
+int32_t ingle_model_context_size(const ingle_model *m) {
+    return (int32_t)m->arch.hp.n_context;
+}
+int32_t ingle_model_width(const ingle_model *m) {
+    return (int32_t)m->arch.hp.n_embd;
+}
 
 uint64_t ig_model_weight_bytes(const struct ingle_model *m) {
     uint64_t total = 0;
@@ -112,7 +135,8 @@ uint64_t ig_model_kv_bytes(const struct ingle_model *m, int cache_type) {
         const struct ig_layer_params *l = &m->arch.hp.layer[il];
         if (l->kv_layer != il) continue;
         uint64_t values = l->head_k + ((uint64_t)l->head_v + 15) / 16 * 16;
-        total += l->n_head_kv * (values * element + (cache_type == IG_CACHE_Q8 ? 2 * sizeof(float) : 0));
+        total +=
+            l->n_head_kv * (values * element + (cache_type == IG_CACHE_Q8 ? 2 * sizeof(float) : 0));
     }
     return total;
 }
@@ -127,7 +151,8 @@ static const struct {
     {IG_OPT_TOP_K, "top-k", "general.sampling.top_k", "top_k"},
     {IG_OPT_TOP_P, "top-p", "general.sampling.top_p", "top_p"},
     {IG_OPT_MIN_P, "min-p", "general.sampling.min_p", "min_p"},
-    {IG_OPT_REPEAT_PENALTY, "repeat-penalty", "general.sampling.penalty_repeat", "repetition_penalty"},
+    {IG_OPT_REPEAT_PENALTY, "repeat-penalty", "general.sampling.penalty_repeat",
+     "repetition_penalty"},
     {IG_OPT_REPEAT_LAST_N, "repeat-last-n", "general.sampling.penalty_last_n", NULL},
     {IG_OPT_XTC_PROBABILITY, "xtc-probability", "general.sampling.xtc_probability", NULL},
     {IG_OPT_XTC_THRESHOLD, "xtc-threshold", "general.sampling.xtc_threshold", NULL},
@@ -139,16 +164,19 @@ static const struct {
 
 static bool recommendation(const struct ingle_model *m, size_t i, double *v) {
     if (!m->view.folder) {
-        const struct ig_kv *kv = recommended[i].gguf ? ig_view_kv(&m->view, recommended[i].gguf) : NULL;
+        const struct ig_kv *kv =
+            recommended[i].gguf ? ig_view_kv(&m->view, recommended[i].gguf) : NULL;
         return kv && ig_kv_f64(kv, 0, v);
     }
-    const struct ig_json *j = recommended[i].hf ? ig_json_get(m->view.generation_config, recommended[i].hf) : NULL;
+    const struct ig_json *j =
+        recommended[i].hf ? ig_json_get(m->view.generation_config, recommended[i].hf) : NULL;
     if (!ig_json_is(j, IG_JSON_NUMBER)) return false;
     *v = ig_json_f64(j, 0);
     return true;
 }
 
-ingle_status ig_model_recommend(const struct ingle_model *m, struct ig_mem *mem, ingle_options *o, ingle_error *err) {
+ingle_status ig_model_recommend(const struct ingle_model *m, struct ig_mem *mem, ingle_options *o,
+                                ingle_error *err) {
     for (size_t i = 0; i < sizeof recommended / sizeof *recommended; i++) {
         double v;
         char text[40];
@@ -161,7 +189,8 @@ ingle_status ig_model_recommend(const struct ingle_model *m, struct ig_mem *mem,
         if (failed) return ig_fail_memory(err, sizeof text);
         /* A file's number that is out of bounds is no reason to fail: it is only advice. */
         if (ingle_options_set(o, recommended[i].option, text, NULL) != INGLE_OK)
-            ig_log(&m->log, INGLE_LOG_WARN, "the model recommends %s = %s, which is out of bounds", recommended[i].option, text);
+            ig_log(&m->log, INGLE_LOG_WARN, "the model recommends %s = %s, which is out of bounds",
+                   recommended[i].option, text);
     }
     return INGLE_OK;
 }

@@ -24,7 +24,9 @@ struct ingle_model {
 uint64_t ig_model_weight_bytes(const struct ingle_model *m);
 /* Bytes of keys and values a position takes, for an element type of enum ig_cache_type. */
 uint64_t ig_model_kv_bytes(const struct ingle_model *m, int cache_type);
-/* What the file recommends for sampling (general.sampling.*, generation_config.json), for options the caller left alone. */
-ingle_status ig_model_recommend(const struct ingle_model *m, struct ig_mem *mem, ingle_options *o, ingle_error *err);
+/* What the file recommends for sampling (general.sampling.*, generation_config.json), for options
+ * the caller left alone. */
+ingle_status ig_model_recommend(const struct ingle_model *m, struct ig_mem *mem, ingle_options *o,
+                                ingle_error *err);
 
 #endif

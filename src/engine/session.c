@@ -1,5 +1,6 @@
-/* A timeline over a model. sync is the only way tokens get in: whatever prefix is already there is kept, the rest is computed
- * in passes of at most `batch` tokens. How it is cut changes no bit, so nothing here needs to remember how it was done. */
+/* A timeline over a model. sync is the only way tokens get in: whatever prefix is already there is
+ * kept, the rest is computed in passes of at most `batch` tokens. How it is cut changes no bit, so
+ * nothing here needs to remember how it was done. */
 #include "engine/session.h"
 
 #include <math.h>
@@ -26,10 +27,12 @@ static ingle_status open_cache(struct ingle_session *s, ingle_error *err) {
     if (!want) return ig_fail_memory(err, hp->n_layer * sizeof *want);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         const struct ig_layer_params *l = &hp->layer[i];
-        want[i] = (struct ig_cache_want){l->n_head_kv, l->head_k, l->head_v, l->window, l->kv_layer};
+        want[i] =
+            (struct ig_cache_want){l->n_head_kv, l->head_k, l->head_v, l->window, l->kv_layer};
     }
     enum ig_cache_type type = (enum ig_cache_type)ig_options_choice(s->options, IG_OPT_KV);
-    ingle_status status = ig_cache_open(&s->cache, &s->mem, want, hp->n_layer, type, s->context, s->batch, err);
+    ingle_status status =
+        ig_cache_open(&s->cache, &s->mem, want, hp->n_layer, type, s->context, s->batch, err);
     ig_free(&s->mem, want);
     return status;
 }
@@ -41,26 +44,33 @@ static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
     s->batch = (uint32_t)ig_options_int(s->options, IG_OPT_BATCH);
     if (s->batch > s->context) s->batch = s->context;
     if (s->context > m->arch.hp.n_context)
-        ig_log(&s->hooks.log, INGLE_LOG_WARN, "context %u is longer than the %u positions the model was trained for", s->context,
+        ig_log(&s->hooks.log, INGLE_LOG_WARN,
+               "context %u is longer than the %u positions the model was trained for", s->context,
                m->arch.hp.n_context);
     s->tokens = ig_calloc(&s->mem, s->context, sizeof *s->tokens);
     s->pass = ig_calloc(&s->mem, s->batch, sizeof *s->pass);
     s->wanted = ig_calloc(&s->mem, s->batch, sizeof *s->wanted);
-    if (!s->tokens || !s->pass || !s->wanted) return ig_fail_memory(err, s->context * sizeof *s->tokens);
+    if (!s->tokens || !s->pass || !s->wanted)
+        return ig_fail_memory(err, s->context * sizeof *s->tokens);
     IG_TRY(open_cache(s, err));
-    struct ig_cpu_config config = {.kernels = ingle_options_get(s->options, "cpu"), .threads = pick_threads(s->options),
-                                   .context = s->context, .cancel = &s->cancel};
+    struct ig_cpu_config config = {.kernels = ingle_options_get(s->options, "cpu"),
+                                   .threads = pick_threads(s->options),
+                                   .context = s->context,
+                                   .cancel = &s->cancel};
     return ig_cpu_open(&s->cpu, &s->mem, &m->plan, &config, err);
 }
 
-ingle_status ingle_session_open(ingle_session **out, const ingle_model *m, const ingle_options *options, ingle_error *err) {
+ingle_status ingle_session_open(ingle_session **out, const ingle_model *m,
+                                const ingle_options *options, ingle_error *err) {
     const struct ig_options_hooks *hooks = ig_options_hooks(options);
-    if (!out || !m) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_session_open: out or model is NULL");
+    if (!out || !m)
+        return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_session_open: out or model is NULL");
     *out = NULL;
     struct ig_mem mem = {.hook = hooks->alloc, .ud = hooks->alloc_ud};
     struct ingle_session *s = ig_calloc(&mem, 1, sizeof *s);
     if (!s) return ig_fail_memory(err, sizeof *s);
-    size_t limit = (size_t)ig_options_int(options, IG_OPT_MEMORY_LIMIT), model = ig_mem_used(&m->mem);
+    size_t limit = (size_t)ig_options_int(options, IG_OPT_MEMORY_LIMIT),
+           model = ig_mem_used(&m->mem);
     s->mem = mem;
     s->mem.limit = limit ? (limit > model ? limit - model : 1) : 0;
     s->model = m;
@@ -69,8 +79,10 @@ ingle_status ingle_session_open(ingle_session **out, const ingle_model *m, const
         s->hooks = *ig_options_hooks(s->options);
         status = open_parts(s, err);
     }
-    if (status != INGLE_OK) ingle_session_close(s);
-    else *out = s;
+    if (status != INGLE_OK)
+        ingle_session_close(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -105,23 +117,31 @@ void ig_session_cut(struct ingle_session *s, uint32_t n) {
     }
 }
 
-static ingle_status check_ids(const struct ingle_session *s, const int32_t *ids, size_t n, ingle_error *err) {
-    if (!n) return ig_fail(err, INGLE_BAD_ARGUMENT, "give at least one token; many models begin with BOS", "no tokens to compute");
+static ingle_status check_ids(const struct ingle_session *s, const int32_t *ids, size_t n,
+                              ingle_error *err) {
+    if (!n)
+        return ig_fail(err, INGLE_BAD_ARGUMENT,
+                       "give at least one token; many models begin with BOS",
+                       "no tokens to compute");
     if (n > s->context)
         return ig_fail(err, INGLE_LIMIT, "shorten the text or raise the context size (-c)",
                        "%zu tokens do not fit the context of %u", n, s->context);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->model->arch.hp.n_vocab)
-            return ig_fail(err, INGLE_BAD_ARGUMENT, "ids come from ingle_tokenize of the same model",
-                           "token id %d at index %zu is outside the vocabulary of %u", ids[i], i, s->model->arch.hp.n_vocab);
+            return ig_fail(err, INGLE_BAD_ARGUMENT,
+                           "ids come from ingle_tokenize of the same model",
+                           "token id %d at index %zu is outside the vocabulary of %u", ids[i], i,
+                           s->model->arch.hp.n_vocab);
     return INGLE_OK;
 }
 
 /* ids[s->n .. s->n + n) in one pass, logits of the last or of all. */
-static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n, bool last, bool all, ingle_error *err) {
+static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n, bool last,
+                             bool all, ingle_error *err) {
     uint32_t end = s->n + n, wanted = all ? n : last ? 1 : 0;
     IG_TRY(ig_cache_reserve(&s->cache, end, err));
-    for (uint32_t i = 0; i < n; i++) s->pass[i] = (struct ig_pass_token){ids[s->n + i], s->n + i, &s->cache};
+    for (uint32_t i = 0; i < n; i++)
+        s->pass[i] = (struct ig_pass_token){ids[s->n + i], s->n + i, &s->cache};
     for (uint32_t i = 0; i < wanted; i++) s->wanted[i] = all ? i : n - 1;
     s->logits = NULL;
     struct ig_pass pass = {.tokens = s->pass, .n = n, .wanted = s->wanted, .n_wanted = wanted};
@@ -133,10 +153,12 @@ static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32
     return INGLE_OK;
 }
 
-static ingle_status told_to_stop(ingle_error *err) { return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled"); }
+static ingle_status told_to_stop(ingle_error *err) {
+    return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled");
+}
 
-ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n, ig_session_progress_fn fn, void *ud,
-                             ingle_error *err) {
+ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n,
+                             ig_session_progress_fn fn, void *ud, ingle_error *err) {
     IG_TRY(check_ids(s, ids, n, err));
     uint32_t same = ig_session_common(s, ids, n);
     if (same == n && s->n == n && s->logits) return INGLE_OK;
@@ -144,7 +166,8 @@ ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t
     while (s->n < n) {
         uint32_t left = (uint32_t)n - s->n, take = left < s->batch ? left : s->batch;
         if (fn && fn(ud, s->n, n)) return told_to_stop(err);
-        if (s->hooks.progress && take > 1 && s->hooks.progress(s->hooks.progress_ud, "prompt", (double)s->n / (double)n))
+        if (s->hooks.progress && take > 1 &&
+            s->hooks.progress(s->hooks.progress_ud, "prompt", (double)s->n / (double)n))
             return told_to_stop(err);
         IG_TRY(run_pass(s, ids, take, take == left, false, err));
     }
@@ -156,8 +179,8 @@ ingle_status ingle_session_sync(ingle_session *s, const int32_t *ids, size_t n, 
     return ig_session_sync(s, ids, n, NULL, NULL, err);
 }
 
-ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_t n, ingle_logits_fn fn, void *ud,
-                                     ingle_error *err) {
+ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_t n,
+                                     ingle_logits_fn fn, void *ud, ingle_error *err) {
     atomic_store(&s->cancel, false);
     IG_TRY(check_ids(s, ids, n, err));
     uint32_t same = ig_session_common(s, ids, n);
@@ -181,16 +204,22 @@ ingle_status ingle_session_step(ingle_session *s, int32_t id, ingle_error *err) 
     return run_pass(s, s->tokens, 1, true, false, err);
 }
 
-const float *ingle_session_logits(const ingle_session *s) { return s->logits; }
+const float *ingle_session_logits(const ingle_session *s) {
+    return s->logits;
+}
 
 const int32_t *ingle_session_tokens(const ingle_session *s, size_t *n) {
     if (n) *n = s->n;
     return s->tokens;
 }
 
-void ingle_session_cancel(ingle_session *s) { atomic_store(&s->cancel, true); }
+void ingle_session_cancel(ingle_session *s) {
+    atomic_store(&s->cancel, true);
+}
 
-size_t ingle_session_bytes(const ingle_session *s) { return ig_mem_used(&s->mem); }
+size_t ingle_session_bytes(const ingle_session *s) {
+    return ig_mem_used(&s->mem);
+}
 
 /* ---- Sampling ---- */
 
@@ -202,19 +231,22 @@ static bool token_text(void *ud, int32_t id, const char **text, size_t *n) {
     return s.p != NULL;
 }
 
-static ingle_status ban_ends(const struct ingle_session *s, struct ig_sampler *sampler, ingle_error *err) {
+static ingle_status ban_ends(const struct ingle_session *s, struct ig_sampler *sampler,
+                             ingle_error *err) {
     const struct ig_vocab *v = s->model->vocab;
     for (int32_t id = 0; v && id < ig_vocab_size(v); id++)
         if (ig_vocab_is_end(v, id)) IG_TRY(ig_sampler_ban(sampler, &id, 1, err));
     return INGLE_OK;
 }
 
-ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o, struct ig_sampler **out, ingle_error *err) {
+ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,
+                                struct ig_sampler **out, ingle_error *err) {
     struct ig_sample_params p;
     ig_options_sampling(o, &p);
     p.n_context = (int32_t)s->context;
     void *ud = (void *)(uintptr_t)s->model;
-    IG_TRY(ig_sampler_open(out, &s->mem, &p, (int32_t)s->model->arch.hp.n_vocab, token_text, ud, err));
+    IG_TRY(
+        ig_sampler_open(out, &s->mem, &p, (int32_t)s->model->arch.hp.n_vocab, token_text, ud, err));
     ingle_status status = ig_options_bool(o, IG_OPT_IGNORE_EOS) ? ban_ends(s, *out, err) : INGLE_OK;
     if (status == INGLE_OK) return status;
     ig_sampler_close(*out);
@@ -224,7 +256,8 @@ ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,
 
 ingle_status ingle_session_sample(ingle_session *s, int32_t *id, ingle_error *err) {
     if (!s->logits)
-        return ig_fail(err, INGLE_BAD_ARGUMENT, "call ingle_session_sync first", "there are no logits to sample from");
+        return ig_fail(err, INGLE_BAD_ARGUMENT, "call ingle_session_sync first",
+                       "there are no logits to sample from");
     if (!s->sampler) IG_TRY(ig_session_sampler(s, s->options, &s->sampler, err));
     for (; s->accepted < s->n; s->accepted++) ig_sampler_accept(s->sampler, s->tokens[s->accepted]);
     return ig_sampler_pick(s->sampler, s->logits, id, err);

@@ -10,29 +10,32 @@
 struct ingle_session {
     struct ig_mem mem;
     const struct ingle_model *model;
-    ingle_options *options;       /* a copy */
+    ingle_options *options; /* a copy */
     struct ig_options_hooks hooks;
     struct ig_cache cache;
     struct ig_cpu *cpu;
-    struct ig_sampler *sampler;   /* made at the first sample */
-    size_t accepted;              /* tokens the sampler has seen */
-    int32_t *tokens;              /* [context] */
+    struct ig_sampler *sampler; /* made at the first sample */
+    size_t accepted;            /* tokens the sampler has seen */
+    int32_t *tokens;            /* [context] */
     uint32_t n, context, batch;
-    struct ig_pass_token *pass;   /* [batch] */
-    uint32_t *wanted;             /* [batch] */
-    const float *logits;          /* of tokens[n - 1], or NULL */
+    struct ig_pass_token *pass; /* [batch] */
+    uint32_t *wanted;           /* [batch] */
+    const float *logits;        /* of tokens[n - 1], or NULL */
     uint32_t logits_row;
     _Atomic bool cancel;
 };
 
-/* Cuts the timeline to at most n tokens; fewer stay if a window's ring has forgotten what they need. */
+/* Cuts the timeline to at most n tokens; fewer stay if a window's ring has forgotten what they
+ * need. */
 void ig_session_cut(struct ingle_session *s, uint32_t n);
 uint32_t ig_session_common(const struct ingle_session *s, const int32_t *ids, size_t n);
-/* As ingle_session_sync, reporting prompt progress to fn (may be NULL): tokens done of n. Non-zero cancels. */
+/* As ingle_session_sync, reporting prompt progress to fn (may be NULL): tokens done of n. Non-zero
+ * cancels. */
 typedef int (*ig_session_progress_fn)(void *ud, size_t done, size_t n);
-ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n, ig_session_progress_fn fn, void *ud,
-                             ingle_error *err);
+ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n,
+                             ig_session_progress_fn fn, void *ud, ingle_error *err);
 /* A sampler for the options, knowing the model's token texts and end tokens. */
-ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o, struct ig_sampler **out, ingle_error *err);
+ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,
+                                struct ig_sampler **out, ingle_error *err);
 
 #endif
