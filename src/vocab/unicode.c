@@ -1,0 +1,274 @@
+/* The character database and normalization. Look-ups are two table steps or a binary search over a sorted table.
+ *
+ * Normalization works run by run: a run starts at a character of combining class 0 and takes in what follows with a class
+ * above 0. Runs are bounded only by the text, so sorting marks uses a stable counting by class instead of insertion:
+ * a hostile run of a million marks stays linear. Composition needs no look-back beyond the run's starter, but a starter
+ * may compose with the next starter (Hangul, and a few Indic vowels), so a finished run is held until the next one begins. */
+#include "vocab/unicode.h"
+#include "base/utf8.h"
+
+#include "vocab/unicode.inc"
+
+unsigned ig_unicode_category(uint32_t cp) {
+    if (cp > 0x10ffff) return IG_GC_CN;
+    return ig_gc_block[ig_gc_index[cp >> 7] * 128 + (cp & 127)];
+}
+
+const char *ig_unicode_category_name(unsigned category) {
+    return category < IG_GC_COUNT ? ig_gc_names[category] : "Cn";
+}
+
+bool ig_unicode_category_ranges(uint32_t mask, ig_unicode_range_fn put, void *ud) {
+    size_t n = sizeof ig_gc_start / sizeof *ig_gc_start;
+    for (size_t i = 0; i < n; i++) {
+        if (!(mask >> ig_gc_value[i] & 1)) continue;
+        if (!put(ud, ig_gc_start[i], i + 1 < n ? ig_gc_start[i + 1] - 1 : 0x10ffff)) return false;
+    }
+    return true;
+}
+
+static unsigned combining(uint32_t cp) {
+    return cp < 0x300 || cp > 0x10ffff ? 0 : ig_ccc_block[ig_ccc_index[cp >> 7] * 128 + (cp & 127)];
+}
+
+unsigned ig_unicode_script(uint32_t cp) {
+    size_t lo = 0, hi = sizeof ig_script_start / sizeof *ig_script_start;
+    while (hi - lo > 1) {
+        size_t mid = (lo + hi) / 2;
+        if (ig_script_start[mid] <= cp) lo = mid;
+        else hi = mid;
+    }
+    return ig_script_value[lo];
+}
+
+unsigned ig_unicode_scripts(void) { return IG_SCRIPT_COUNT; }
+
+const char *ig_unicode_script_name(unsigned script) {
+    return ig_script_names[script < IG_SCRIPT_COUNT ? script : 0];
+}
+
+bool ig_unicode_script_ranges(unsigned script, ig_unicode_range_fn put, void *ud) {
+    size_t n = sizeof ig_script_start / sizeof *ig_script_start;
+    for (size_t i = 0; i < n; i++) {
+        if (ig_script_value[i] != script) continue;
+        uint32_t last = i + 1 < n ? ig_script_start[i + 1] - 1 : 0x10ffff;
+        if (!put(ud, ig_script_start[i], last)) return false;
+    }
+    return true;
+}
+
+bool ig_unicode_is_space(uint32_t cp) {
+    if (cp < 0x80) return cp == ' ' || (cp >= 9 && cp <= 13);
+    return cp == 0x85 || cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 ||
+           cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000;
+}
+
+bool ig_unicode_is_letter(uint32_t cp) {
+    unsigned c = ig_unicode_category(cp);
+    return c >= IG_GC_LU && c <= IG_GC_LO;
+}
+bool ig_unicode_is_mark(uint32_t cp) {
+    unsigned c = ig_unicode_category(cp);
+    return c >= IG_GC_MN && c <= IG_GC_ME;
+}
+bool ig_unicode_is_number(uint32_t cp) {
+    unsigned c = ig_unicode_category(cp);
+    return c >= IG_GC_ND && c <= IG_GC_NO;
+}
+bool ig_unicode_is_punctuation(uint32_t cp) {
+    unsigned c = ig_unicode_category(cp);
+    return c >= IG_GC_PC && c <= IG_GC_PO;
+}
+bool ig_unicode_is_word(uint32_t cp) {
+    unsigned c = ig_unicode_category(cp);
+    return (c >= IG_GC_LU && c <= IG_GC_ND) || c == IG_GC_NL || c == IG_GC_PC || cp == 0x200c || cp == 0x200d ||
+           (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) ||
+           (cp >= 0x1f150 && cp <= 0x1f169) || (cp >= 0x1f170 && cp <= 0x1f189); /* letters in circles and squares */
+}
+
+/* Index of `key` in a sorted table of `width` words a row, or -1. */
+static long find_row(const uint32_t *table, size_t rows, size_t width, uint32_t key) {
+    size_t lo = 0, hi = rows;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        uint32_t at = table[mid * width];
+        if (at == key) return (long)mid;
+        if (at < key) lo = mid + 1;
+        else hi = mid;
+    }
+    return -1;
+}
+
+uint32_t ig_unicode_lower(uint32_t cp) {
+    if (cp < 0x80) return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
+    long row = find_row(ig_lower, sizeof ig_lower / sizeof *ig_lower / 2, 2, cp);
+    return row < 0 ? cp : ig_lower[row * 2 + 1];
+}
+
+const uint32_t *ig_unicode_folds(size_t *n) {
+    *n = sizeof ig_fold / sizeof *ig_fold / 2;
+    return ig_fold;
+}
+
+const char *ig_unicode_version(void) { return IG_UNICODE_VERSION; }
+
+/* ---- normalization ---- */
+
+enum { S_BASE = 0xac00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11a7, L_COUNT = 19, V_COUNT = 21, T_COUNT = 28 };
+
+struct run {
+    struct ig_buf cps; /* uint32_t each: starter first, then marks */
+    struct ig_buf sorted;
+    struct ig_buf *out;
+    bool compose;
+};
+
+static size_t count(const struct ig_buf *b) { return b->n / sizeof(uint32_t); }
+static uint32_t *items(const struct ig_buf *b) { return (uint32_t *)(void *)b->p; }
+
+static void push(struct ig_buf *b, uint32_t cp) { ig_buf_add(b, (const char *)&cp, sizeof cp); }
+
+static void put(struct ig_buf *out, uint32_t cp) {
+    char bytes[4];
+    ig_buf_add(out, bytes, ig_utf8_encode(cp, bytes));
+}
+
+static uint32_t compose_pair(uint32_t a, uint32_t b) {
+    if (a >= L_BASE && a < L_BASE + L_COUNT && b >= V_BASE && b < V_BASE + V_COUNT)
+        return S_BASE + ((a - L_BASE) * V_COUNT + (b - V_BASE)) * T_COUNT;
+    if (a >= S_BASE && a < S_BASE + L_COUNT * V_COUNT * T_COUNT && (a - S_BASE) % T_COUNT == 0 && b > T_BASE &&
+        b < T_BASE + T_COUNT)
+        return a + (b - T_BASE);
+    size_t lo = 0, hi = sizeof ig_compose / sizeof *ig_compose / 3;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        const uint32_t *row = ig_compose + mid * 3;
+        if (row[0] == a && row[1] == b) return row[2];
+        if (row[0] < a || (row[0] == a && row[1] < b)) lo = mid + 1;
+        else hi = mid;
+    }
+    return 0;
+}
+
+/* Stable order of the marks cps[from ..] by combining class. */
+static void sort_marks(struct run *r, size_t from) {
+    size_t n = count(&r->cps);
+    uint32_t *cp = items(&r->cps);
+    if (n - from < 2) return;
+    bool sorted = true;
+    for (size_t i = from + 1; i < n && sorted; i++) sorted = combining(cp[i - 1]) <= combining(cp[i]);
+    if (sorted) return;
+    size_t at[257] = {0};
+    for (size_t i = from; i < n; i++) at[combining(cp[i]) + 1]++;
+    for (size_t c = 1; c < 257; c++) at[c] += at[c - 1];
+    ig_buf_clear(&r->sorted);
+    ig_buf_add(&r->sorted, (const char *)(cp + from), (n - from) * sizeof *cp);
+    if (r->sorted.failed) return;
+    for (size_t i = 0; i < n - from; i++) {
+        uint32_t c = items(&r->sorted)[i];
+        cp[from + at[combining(c)]++] = c;
+    }
+}
+
+/* Composes marks onto the starter cps[0] (class 0); what does not compose moves up. */
+static void compose_run(struct run *r) {
+    size_t n = count(&r->cps), kept = 1;
+    uint32_t *cp = items(&r->cps);
+    unsigned last = 0;
+    if (!n || combining(cp[0])) return;
+    for (size_t i = 1; i < n; i++) {
+        unsigned c = combining(cp[i]);
+        uint32_t made = last == 0 || last < c ? compose_pair(cp[0], cp[i]) : 0;
+        if (made) {
+            cp[0] = made;
+        } else {
+            cp[kept++] = cp[i];
+            last = c;
+        }
+    }
+    r->cps.n = kept * sizeof *cp;
+}
+
+static void write_run(struct run *r) {
+    size_t n = count(&r->cps);
+    if (r->cps.failed || r->sorted.failed) r->out->failed = true;
+    for (size_t i = 0; i < n; i++) put(r->out, items(&r->cps)[i]);
+    r->cps.n = 0;
+}
+
+/* Closes the run: its marks are ordered and composed; it stays in cps. */
+static void close_run(struct run *r) {
+    size_t n = count(&r->cps);
+    if (!n || r->cps.failed) return;
+    sort_marks(r, combining(items(&r->cps)[0]) ? 0 : 1);
+    if (r->compose) compose_run(r);
+}
+
+static void feed(struct run *r, uint32_t cp) {
+    if (combining(cp)) {
+        push(&r->cps, cp);
+        return;
+    }
+    close_run(r);
+    /* A starter directly after a lone starter may compose with it. */
+    if (r->compose && count(&r->cps) == 1 && !combining(items(&r->cps)[0])) {
+        uint32_t made = compose_pair(items(&r->cps)[0], cp);
+        if (made) {
+            items(&r->cps)[0] = made;
+            return;
+        }
+    }
+    write_run(r);
+    push(&r->cps, cp);
+}
+
+static void decompose(struct run *r, uint32_t cp, bool compat) {
+    if (cp < 0xa0) {
+        feed(r, cp);
+        return;
+    }
+    if (cp >= S_BASE && cp < S_BASE + L_COUNT * V_COUNT * T_COUNT) {
+        uint32_t s = cp - S_BASE;
+        feed(r, L_BASE + s / (V_COUNT * T_COUNT));
+        feed(r, V_BASE + s % (V_COUNT * T_COUNT) / T_COUNT);
+        if (s % T_COUNT) feed(r, T_BASE + s % T_COUNT);
+        return;
+    }
+    uint32_t where = 0;
+    long row = compat ? find_row(ig_nfkd, sizeof ig_nfkd / sizeof *ig_nfkd / 2, 2, cp) : -1;
+    if (row >= 0) {
+        where = ig_nfkd[row * 2 + 1];
+    } else {
+        row = find_row(ig_nfd, sizeof ig_nfd / sizeof *ig_nfd / 2, 2, cp);
+        if (row < 0) {
+            feed(r, cp);
+            return;
+        }
+        where = ig_nfd[row * 2 + 1];
+    }
+    for (uint32_t i = 0; i < (where & 31); i++) feed(r, ig_decomposed[(where >> 5) + i]);
+}
+
+void ig_unicode_normalize(enum ig_unicode_form form, struct ig_str text, struct ig_buf *out) {
+    struct run r = {.cps.mem = out->mem,
+                    .sorted.mem = out->mem,
+                    .out = out,
+                    .compose = form == IG_NFC || form == IG_NFKC};
+    bool compat = form == IG_NFKC || form == IG_NFKD;
+    for (size_t i = 0; i < text.n;) {
+        uint32_t cp;
+        unsigned len = ig_utf8_decode(text.p + i, text.n - i, &cp);
+        if (len) {
+            decompose(&r, cp, compat);
+            i += len;
+            continue;
+        }
+        close_run(&r);
+        write_run(&r);
+        ig_buf_ch(out, text.p[i++]);
+    }
+    close_run(&r);
+    write_run(&r);
+    ig_buf_free(&r.cps);
+    ig_buf_free(&r.sorted);
+}
