@@ -427,6 +427,7 @@ static void close_set(struct build *b, const uint64_t *chars, uint32_t context, 
     for (uint32_t i = 0; i < b->n_chars; i++)
         if (bit(chars, i)) set_bit(alive, b->r->char_at[i]);
     uint32_t from = 0;
+    set_bit(alive, 0); /* OP_MATCH ends look-aheads too */
     for (unsigned level = b->max_level + 1; level-- > 0;) {
         bool changed = true;
         while (changed) {
