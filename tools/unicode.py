@@ -64,6 +64,36 @@ def scripts():
     return value
 
 
+CLUSTER_CLASSES = "Other CR LF Control Extend ZWJ Regional_Indicator Prepend SpacingMark L V T LV LVT Pictographic".split()
+
+
+def clusters():
+    """Grapheme_Cluster_Break, with Extended_Pictographic as a class of its own (the two do not overlap)."""
+    program = r"""
+        use Unicode::UCD qw(prop_invmap);
+        for my $p ("GCB", "ExtPict") {
+            my ($starts, $values) = prop_invmap($p);
+            for my $i (0 .. $#$starts) { print "$p $starts->[$i] $values->[$i]\n"; }
+        }
+    """
+    rows = [r.split() for r in subprocess.run(["perl", "-e", program], check=True, capture_output=True,
+                                              text=True).stdout.splitlines()]
+    value = [0] * N
+    for prop in ("GCB", "ExtPict"):
+        part = [(int(a), b) for p, a, b in rows if p == prop]
+        for (start, name), (end, _) in zip(part, part[1:] + [(N, "")]):
+            if prop == "ExtPict":
+                if name not in ("Y", "Yes"):
+                    continue
+                name = "Pictographic"
+            for cp in range(start, min(end, N)):
+                if name.startswith("ExtPict"):
+                    name = "Pictographic"
+                if prop == "GCB" or value[cp] == 0:
+                    value[cp] = CLUSTER_CLASSES.index(name)
+    return value
+
+
 def main():
     print("/* Made by tools/unicode.py from Unicode " + u.unidata_version + ": do not edit. */")
     print(f'#define IG_UNICODE_VERSION "{u.unidata_version}"')
@@ -86,6 +116,12 @@ def main():
     starts = [c for c in range(N) if c == 0 or script[c] != script[c - 1]]
     emit(f"static const uint32_t ig_script_start[{len(starts)}]", starts)
     emit(f"static const uint8_t ig_script_value[{len(starts)}]", [number[script[c]] for c in starts])
+
+    gcb = clusters()
+    starts = [c for c in range(N) if c == 0 or gcb[c] != gcb[c - 1]]
+    print("enum { " + ", ".join("IG_GCB_" + c.upper() for c in CLUSTER_CLASSES) + " };")
+    emit(f"static const uint32_t ig_gcb_start[{len(starts)}]", starts)
+    emit(f"static const uint8_t ig_gcb_value[{len(starts)}]", [gcb[c] for c in starts])
 
     lower = [(c, ord(chr(c).lower())) for c in range(N) if len(chr(c).lower()) == 1 and chr(c).lower() != chr(c)]
     emit(f"static const uint32_t ig_lower[{len(lower) * 2}]", [v for p in lower for v in p])

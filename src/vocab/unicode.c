@@ -110,6 +110,49 @@ const uint32_t *ig_unicode_folds(size_t *n) {
     return ig_fold;
 }
 
+/* ---- grapheme clusters ---- */
+
+static unsigned cluster_class(uint32_t cp) {
+    if (cp >= 0x20 && cp < 0x7f) return IG_GCB_OTHER;
+    size_t lo = 0, hi = sizeof ig_gcb_start / sizeof *ig_gcb_start;
+    while (hi - lo > 1) {
+        size_t mid = (lo + hi) / 2;
+        if (ig_gcb_start[mid] <= cp) lo = mid;
+        else hi = mid;
+    }
+    return ig_gcb_value[lo];
+}
+
+/* Rules GB3 to GB9b; pictograph sequences (GB11) and flags (GB12) need what came before: `picture`, `flags`. */
+static bool joined(unsigned a, unsigned b, bool picture, unsigned flags) {
+    if (a == IG_GCB_CR && b == IG_GCB_LF) return true;
+    if (a >= IG_GCB_CR && a <= IG_GCB_CONTROL) return false;
+    if (b >= IG_GCB_CR && b <= IG_GCB_CONTROL) return false;
+    if (a == IG_GCB_L && (b == IG_GCB_L || b == IG_GCB_V || b == IG_GCB_LV || b == IG_GCB_LVT)) return true;
+    if ((a == IG_GCB_LV || a == IG_GCB_V) && (b == IG_GCB_V || b == IG_GCB_T)) return true;
+    if ((a == IG_GCB_LVT || a == IG_GCB_T) && b == IG_GCB_T) return true;
+    if (b == IG_GCB_EXTEND || b == IG_GCB_ZWJ || b == IG_GCB_SPACINGMARK || a == IG_GCB_PREPEND) return true;
+    if (a == IG_GCB_ZWJ && b == IG_GCB_PICTOGRAPHIC) return picture;
+    return a == IG_GCB_REGIONAL_INDICATOR && b == IG_GCB_REGIONAL_INDICATOR && flags % 2 == 1;
+}
+
+size_t ig_unicode_cluster_end(struct ig_str text, size_t at) {
+    uint32_t cp;
+    unsigned len = ig_utf8_decode(text.p + at, text.n - at, &cp);
+    if (!len) return at + 1;
+    unsigned a = cluster_class(cp), flags = a == IG_GCB_REGIONAL_INDICATOR;
+    bool picture = a == IG_GCB_PICTOGRAPHIC;
+    for (at += len; at < text.n; at += len) {
+        len = ig_utf8_decode(text.p + at, text.n - at, &cp);
+        unsigned b = len ? cluster_class(cp) : IG_GCB_CONTROL;
+        if (!joined(a, b, picture, flags)) break;
+        flags += b == IG_GCB_REGIONAL_INDICATOR;
+        if (b != IG_GCB_EXTEND && b != IG_GCB_ZWJ) picture = b == IG_GCB_PICTOGRAPHIC;
+        a = b;
+    }
+    return at;
+}
+
 const char *ig_unicode_version(void) { return IG_UNICODE_VERSION; }
 
 /* ---- normalization ---- */

@@ -34,6 +34,9 @@ enum ig_unicode_form { IG_NFC, IG_NFD, IG_NFKC, IG_NFKD };
 /* Appends the normal form of valid UTF-8 (invalid bytes pass unchanged). Check out->failed. */
 void ig_unicode_normalize(enum ig_unicode_form form, struct ig_str text, struct ig_buf *out);
 
+/* Where the extended grapheme cluster that starts at `at` < text.n ends. */
+size_t ig_unicode_cluster_end(struct ig_str text, size_t at);
+
 const char *ig_unicode_version(void);
 
 #endif

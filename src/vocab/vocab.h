@@ -127,14 +127,13 @@ enum {
 struct ig_detok {
     const struct ig_vocab *v;
     unsigned flags;
-    bool begun;         /* something was decoded */
-    bool end_of_word;   /* wordpiece: state between tokens */
+    bool begun;         /* a token was decoded */
     uint8_t n_held;     /* bytes of an unfinished code point */
     char held[4];
-    uint8_t n_pending;  /* bytes whose fate depends on the next token (stripping at the end) */
-    char pending[64];
+    uint8_t n_tail;     /* bytes that are dropped if the text ends here */
+    char tail[32];
+    uint32_t to_strip;  /* characters that may still be stripped from the start */
     int32_t last;       /* previous id */
-    size_t count;       /* ids so far */
 };
 void ig_detok_begin(struct ig_detok *d, const struct ig_vocab *v, unsigned flags);
 void ig_detok_add(struct ig_detok *d, int32_t id, struct ig_buf *out);
