@@ -1,38 +1,45 @@
-/* Fills the vocabulary's source from a view: GGUF keys as slices of the map, or a folder's JSON trees. The types of the
- * arrays are checked here, since the vocabulary only sees bytes. */
+/* Fills the vocabulary's source from a view: GGUF keys as slices of the map, or a folder's JSON
+ * trees. The types of the arrays are checked here, since the vocabulary only sees bytes. */
 #include "engine/vocab_source.h"
 
-static ingle_status wrong_type(const struct ig_view *view, const char *key, const char *want, ingle_error *err) {
-    return ig_fail(err, INGLE_BAD_FILE, "the file is damaged: download it again or convert the model again",
+static ingle_status wrong_type(const struct ig_view *view, const char *key, const char *want,
+                               ingle_error *err) {
+    return ig_fail(err, INGLE_BAD_FILE,
+                   "the file is damaged: download it again or convert the model again",
                    "%s: %s is not %s", view->path ? view->path : "model", key, want);
 }
 
-static ingle_status strings(const struct ig_view *view, const char *key, struct ig_vocab_strings *out, ingle_error *err) {
+static ingle_status strings(const struct ig_view *view, const char *key,
+                            struct ig_vocab_strings *out, ingle_error *err) {
     const struct ig_kv *kv = ig_view_kv(view, key);
     if (!kv) return INGLE_OK;
-    if (kv->type != IG_KV_ARRAY || kv->item != IG_KV_STRING) return wrong_type(view, key, "an array of strings", err);
+    if (kv->type != IG_KV_ARRAY || kv->item != IG_KV_STRING)
+        return wrong_type(view, key, "an array of strings", err);
     *out = (struct ig_vocab_strings){kv->data, kv->bytes, kv->count, kv->length_size};
     return INGLE_OK;
 }
 
-static ingle_status numbers(const struct ig_view *view, const char *key, unsigned item, const uint8_t **out, uint64_t *n,
-                            ingle_error *err) {
+static ingle_status numbers(const struct ig_view *view, const char *key, unsigned item,
+                            const uint8_t **out, uint64_t *n, ingle_error *err) {
     const struct ig_kv *kv = ig_view_kv(view, key);
     if (!kv) return INGLE_OK;
     if (kv->type != IG_KV_ARRAY || kv->item != item)
-        return wrong_type(view, key, item == IG_KV_F32 ? "an array of f32" : "an array of i32", err);
+        return wrong_type(view, key, item == IG_KV_F32 ? "an array of f32" : "an array of i32",
+                          err);
     *out = kv->data;
     *n = kv->count;
     return INGLE_OK;
 }
 
-static ingle_status text(const struct ig_view *view, const char *key, struct ig_str *out, ingle_error *err) {
+static ingle_status text(const struct ig_view *view, const char *key, struct ig_str *out,
+                         ingle_error *err) {
     const struct ig_kv *kv = ig_view_kv(view, key);
     if (kv && !ig_kv_str(kv, out)) return wrong_type(view, key, "a string", err);
     return INGLE_OK;
 }
 
-static ingle_status flag(const struct ig_view *view, const char *key, int8_t *out, ingle_error *err) {
+static ingle_status flag(const struct ig_view *view, const char *key, int8_t *out,
+                         ingle_error *err) {
     const struct ig_kv *kv = ig_view_kv(view, key);
     bool value;
     *out = -1;
@@ -87,8 +94,8 @@ static ingle_status open_gguf(struct ig_vocab **out, struct ig_mem *mem, const s
     struct ig_vocab_gguf g = {0};
     IG_TRY(text(view, "tokenizer.ggml.model", &g.model, err));
     if (!g.model.p)
-        return ig_fail(err, INGLE_NOT_FOUND, "this file holds no tokenizer", "%s: tokenizer.ggml.model is missing",
-                       view->path ? view->path : "model");
+        return ig_fail(err, INGLE_NOT_FOUND, "this file holds no tokenizer",
+                       "%s: tokenizer.ggml.model is missing", view->path ? view->path : "model");
     IG_TRY(text(view, "tokenizer.ggml.pre", &g.pre, err));
     IG_TRY(text(view, "general.architecture", &g.architecture, err));
     IG_TRY(strings(view, "tokenizer.ggml.tokens", &g.tokens, err));
@@ -109,13 +116,16 @@ static ingle_status open_gguf(struct ig_vocab **out, struct ig_mem *mem, const s
     return status == INGLE_OK || !view->path ? status : ig_fail_in(err, "%s", view->path);
 }
 
-ingle_status ig_vocab_source_open(struct ig_vocab **out, struct ig_mem *mem, const struct ig_view *view,
-                                  const struct ig_log *log, ingle_error *err) {
+ingle_status ig_vocab_source_open(struct ig_vocab **out, struct ig_mem *mem,
+                                  const struct ig_view *view, const struct ig_log *log,
+                                  ingle_error *err) {
     if (!view->folder) return open_gguf(out, mem, view, log, err);
     if (!view->tokenizer)
-        return ig_fail(err, INGLE_NOT_FOUND, "put the model's tokenizer.json into the folder", "%s: tokenizer.json is missing",
-                       view->path ? view->path : "folder");
-    struct ig_vocab_json j = {view->tokenizer, view->tokenizer_config, view->config, view->generation_config};
+        return ig_fail(err, INGLE_NOT_FOUND, "put the model's tokenizer.json into the folder",
+                       "%s: tokenizer.json is missing", view->path ? view->path : "folder");
+    struct ig_vocab_json j = {view->tokenizer, view->tokenizer_config, view->config,
+                              view->generation_config};
     ingle_status status = ig_vocab_open_json(out, mem, &j, log, err);
-    return status == INGLE_OK || !view->path ? status : ig_fail_in(err, "%s/tokenizer.json", view->path);
+    return status == INGLE_OK || !view->path ? status
+                                             : ig_fail_in(err, "%s/tokenizer.json", view->path);
 }

@@ -1,8 +1,9 @@
-/* Added tokens: texts that become one token before anything else looks at the text. They are found by an Aho-Corasick
- * automaton over bytes, leftmost first and of those the longest, so a vocabulary with thousands of them, or with very long
- * ones, costs no more than a pass over the text.
+/* Added tokens: texts that become one token before anything else looks at the text. They are found
+ * by an Aho-Corasick automaton over bytes, leftmost first and of those the longest, so a vocabulary
+ * with thousands of them, or with very long ones, costs no more than a pass over the text.
  *
- * A node knows its first child and next sibling; siblings are in the order of their bytes. The root has a direct table. */
+ * A node knows its first child and next sibling; siblings are in the order of their bytes. The root
+ * has a direct table. */
 #include "vocab/impl.h"
 #include "base/utf8.h"
 
@@ -16,8 +17,12 @@ struct node {
     uint8_t byte;
 };
 
-static struct node *node(const struct ig_matcher *m, uint32_t i) { return (struct node *)(void *)m->nodes.p + i; }
-static uint32_t n_nodes(const struct ig_matcher *m) { return (uint32_t)(m->nodes.n / sizeof(struct node)); }
+static struct node *node(const struct ig_matcher *m, uint32_t i) {
+    return (struct node *)(void *)m->nodes.p + i;
+}
+static uint32_t n_nodes(const struct ig_matcher *m) {
+    return (uint32_t)(m->nodes.n / sizeof(struct node));
+}
 
 static uint32_t step(const struct ig_matcher *m, uint32_t at, uint8_t byte) {
     if (at == ROOT) return m->root[byte];
@@ -37,18 +42,22 @@ static ingle_status add_node(struct ig_matcher *m, struct node n, uint32_t *out,
     return m->nodes.failed ? ig_fail_memory(err, m->nodes.n) : INGLE_OK;
 }
 
-static ingle_status insert(struct ig_matcher *m, struct ig_str text, int32_t token, ingle_error *err) {
+static ingle_status insert(struct ig_matcher *m, struct ig_str text, int32_t token,
+                           ingle_error *err) {
     uint32_t at = ROOT;
     for (size_t i = 0; i < text.n; i++) {
         uint8_t byte = (uint8_t)text.p[i];
         uint32_t next = step(m, at, byte);
         if (!next) {
-            IG_TRY(add_node(m, (struct node){.byte = byte, .depth = (uint32_t)i + 1, .token = -1}, &next, err));
+            IG_TRY(add_node(m, (struct node){.byte = byte, .depth = (uint32_t)i + 1, .token = -1},
+                            &next, err));
             uint32_t before = NONE, c = node(m, at)->child;
             while (c && node(m, c)->byte < byte) before = c, c = node(m, c)->sibling;
             node(m, next)->sibling = c;
-            if (before) node(m, before)->sibling = next;
-            else node(m, at)->child = next;
+            if (before)
+                node(m, before)->sibling = next;
+            else
+                node(m, at)->child = next;
             if (at == ROOT) m->root[byte] = next;
         }
         at = next;
@@ -70,7 +79,8 @@ static ingle_status link_failures(struct ig_matcher *m, struct ig_mem *mem, ingl
     while (head < tail) {
         uint32_t at = queue[head++];
         struct node *p = node(m, at);
-        p->suffix = (int32_t)(node(m, p->fail)->token >= 0 ? p->fail : (uint32_t)node(m, p->fail)->suffix);
+        p->suffix =
+            (int32_t)(node(m, p->fail)->token >= 0 ? p->fail : (uint32_t)node(m, p->fail)->suffix);
         for (uint32_t c = p->child; c; c = node(m, c)->sibling) {
             uint32_t f = p->fail, to;
             while (!(to = step(m, f, node(m, c)->byte)) && f != ROOT) f = node(m, f)->fail;
@@ -82,12 +92,18 @@ static ingle_status link_failures(struct ig_matcher *m, struct ig_mem *mem, ingl
     return INGLE_OK;
 }
 
-static ingle_status build(struct ig_vocab *v, struct ig_matcher *m, bool normalized, ingle_error *err) {
+static ingle_status build(struct ig_vocab *v, struct ig_matcher *m, bool normalized,
+                          ingle_error *err) {
     uint32_t ignored;
     m->nodes.mem = v->mem;
     IG_TRY(add_node(m, (struct node){.token = -1}, &ignored, err));
     IG_TRY(add_node(m, (struct node){.token = -1}, &ignored, err));
-    struct ig_enc e = {.v = v, .mem = v->mem, .err = err, .text[0].mem = v->mem, .text[1].mem = v->mem, .notes.mem = v->mem};
+    struct ig_enc e = {.v = v,
+                       .mem = v->mem,
+                       .err = err,
+                       .text[0].mem = v->mem,
+                       .text[1].mem = v->mem,
+                       .notes.mem = v->mem};
     ingle_status status = INGLE_OK;
     for (size_t i = 0; i < v->n_added && status == INGLE_OK; i++) {
         struct ig_str text = v->added[i].text;
@@ -109,11 +125,14 @@ ingle_status ig_added_build(struct ig_vocab *v, ingle_error *err) {
     return build(v, &v->normal, true, err);
 }
 
-void ig_matcher_free(struct ig_matcher *m) { ig_buf_free(&m->nodes); }
+void ig_matcher_free(struct ig_matcher *m) {
+    ig_buf_free(&m->nodes);
+}
 
-/* Leftmost-longest match at or after `from`: once a match is known, the automaton goes on only while the text it is in the
- * middle of starts no later. */
-static bool find(const struct ig_matcher *m, struct ig_str text, size_t from, size_t *start, size_t *end, int32_t *token) {
+/* Leftmost-longest match at or after `from`: once a match is known, the automaton goes on only
+ * while the text it is in the middle of starts no later. */
+static bool find(const struct ig_matcher *m, struct ig_str text, size_t from, size_t *start,
+                 size_t *end, int32_t *token) {
     uint32_t at = ROOT;
     bool found = false;
     for (size_t i = from; i < text.n; i++) {
@@ -155,7 +174,8 @@ static size_t spaces_before(struct ig_str text, size_t from, size_t at) {
     while (at > from) {
         size_t start = at - 1;
         uint32_t cp;
-        while (start > from && at - start < 4 && ((unsigned char)text.p[start] & 0xc0) == 0x80) start--;
+        while (start > from && at - start < 4 && ((unsigned char)text.p[start] & 0xc0) == 0x80)
+            start--;
         if (!ig_utf8_decode(text.p + start, at - start, &cp) || !ig_unicode_is_space(cp)) break;
         at = start;
     }
@@ -164,13 +184,15 @@ static size_t spaces_before(struct ig_str text, size_t from, size_t at) {
 
 static size_t spaces_after(struct ig_str text, size_t at) {
     uint32_t cp;
-    for (unsigned len; at < text.n && (len = ig_utf8_decode(text.p + at, text.n - at, &cp)) && ig_unicode_is_space(cp);)
+    for (unsigned len; at < text.n && (len = ig_utf8_decode(text.p + at, text.n - at, &cp)) &&
+                       ig_unicode_is_space(cp);)
         at += len;
     return at;
 }
 
-bool ig_added_next(const struct ig_vocab *v, const struct ig_matcher *m, struct ig_str text, size_t from, bool parse,
-                   size_t *start, size_t *end, const struct ig_added **token) {
+bool ig_added_next(const struct ig_vocab *v, const struct ig_matcher *m, struct ig_str text,
+                   size_t from, bool parse, size_t *start, size_t *end,
+                   const struct ig_added **token) {
     size_t scan = from;
     int32_t which = -1;
     while (m->patterns && find(m, text, scan, start, end, &which)) {

@@ -1,10 +1,11 @@
-/* Byte-pair merging: BPE with a list of merges, and SentencePiece BPE, where a pair merges if its text is a token and the
- * token's score is its rank.
+/* Byte-pair merging: BPE with a list of merges, and SentencePiece BPE, where a pair merges if its
+ * text is a token and the token's score is its rank.
  *
- * Merges are not resolved to ids: a pair is known by the hashes of its two texts, 64 bits of which the table keeps all
- * but the ones its own index stands for. Only where the text of a merged pair is not the two texts joined (prefixes and
- * suffixes of tokenizer.json) are ids used ("id mode"). Words of up to SHORT symbols are merged in arrays by looking for
- * the minimum; longer ones go through the merge queue, so a run of ten million letters stays linear. */
+ * Merges are not resolved to ids: a pair is known by the hashes of its two texts, 64 bits of which
+ * the table keeps all but the ones its own index stands for. Only where the text of a merged pair
+ * is not the two texts joined (prefixes and suffixes of tokenizer.json) are ids used ("id mode").
+ * Words of up to SHORT symbols are merged in arrays by looking for the minimum; longer ones go
+ * through the merge queue, so a run of ten million letters stays linear. */
 #include "vocab/impl.h"
 #include "base/utf8.h"
 
@@ -43,8 +44,8 @@ static void insert(struct ig_merges *m, uint64_t key, uint32_t rank) {
 static ingle_status allocate(struct ig_vocab *v, uint64_t n, ingle_error *err) {
     struct ig_merges *m = &v->merges;
     if (n > 1u << 23)
-        return ig_fail(err, INGLE_BAD_FILE, "the file is damaged: download it again", "the vocabulary claims %llu merges",
-                       (unsigned long long)n);
+        return ig_fail(err, INGLE_BAD_FILE, "the file is damaged: download it again",
+                       "the vocabulary claims %llu merges", (unsigned long long)n);
     uint32_t slots = 64;
     while (slots < n + n / 2) slots *= 2;
     for (m->rank_bits = 6; (uint64_t)1 << m->rank_bits < n + 2;) m->rank_bits++;
@@ -77,29 +78,35 @@ static bool side_hash(const struct ig_vocab *v, struct ig_str s, char *scratch, 
     return true;
 }
 
-ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *pairs, ingle_error *err) {
+ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *pairs,
+                             ingle_error *err) {
     const char *hint = "the file is damaged: download it again";
     char scratch[1024];
     uint64_t at = 0;
     /* Before anything is allocated: the count must be possible. */
     if (pairs->count > pairs->bytes / (pairs->length_size ? pairs->length_size : 1))
-        return ig_fail(err, INGLE_BAD_FILE, hint, "the vocabulary claims %llu merges", (unsigned long long)pairs->count);
+        return ig_fail(err, INGLE_BAD_FILE, hint, "the vocabulary claims %llu merges",
+                       (unsigned long long)pairs->count);
     IG_TRY(allocate(v, pairs->count, err));
     for (uint64_t i = 0; i < pairs->count; i++) {
         uint64_t n = 0;
         if (pairs->bytes - at < pairs->length_size)
-            return ig_fail(err, INGLE_BAD_FILE, hint, "merge %llu lies behind the end of its array", (unsigned long long)i);
+            return ig_fail(err, INGLE_BAD_FILE, hint, "merge %llu lies behind the end of its array",
+                           (unsigned long long)i);
         for (unsigned b = pairs->length_size; b-- > 0;) n = n << 8 | pairs->data[at + b];
         at += pairs->length_size;
         if (n > pairs->bytes - at)
-            return ig_fail(err, INGLE_BAD_FILE, hint, "merge %llu of %llu bytes does not fit its array",
-                           (unsigned long long)i, (unsigned long long)n);
+            return ig_fail(err, INGLE_BAD_FILE, hint,
+                           "merge %llu of %llu bytes does not fit its array", (unsigned long long)i,
+                           (unsigned long long)n);
         const char *p = (const char *)pairs->data + at;
         at += n;
         const char *space = n > 1 ? memchr(p + 1, ' ', (size_t)n - 1) : NULL;
         uint64_t left, right;
         if (!space || space + 1 == p + n)
-            return ig_fail(err, INGLE_BAD_FILE, hint, "merge %llu is not two texts with a space between", (unsigned long long)i);
+            return ig_fail(err, INGLE_BAD_FILE, hint,
+                           "merge %llu is not two texts with a space between",
+                           (unsigned long long)i);
         struct ig_str a = {p, (size_t)(space - p)}, b = {space + 1, (size_t)(p + n - space - 1)};
         if (side_hash(v, a, scratch, &left) && side_hash(v, b, scratch, &right))
             insert(&v->merges, pair_key(left, right), (uint32_t)i);
@@ -116,7 +123,8 @@ void ig_merges_free(struct ig_merges *m, struct ig_mem *mem) {
 
 /* ---- merging ---- */
 
-/* A symbol as the pair look-up needs it: where its text is, and its hash (text mode) or id (id mode). */
+/* A symbol as the pair look-up needs it: where its text is, and its hash (text mode) or id (id
+ * mode). */
 struct side {
     uint32_t start, end;
     uint64_t key;
@@ -130,15 +138,18 @@ static uint32_t score_rank(float score) {
     return ascending ? ~ascending : NO_RANK - 1;
 }
 
-static uint32_t pair_rank(const struct ig_vocab *v, const char *word, struct side a, struct side b) {
-    if (v->model != IG_MODEL_SPM) return v->merges.slots ? find_rank(&v->merges, pair_key(a.key, b.key)) : NO_RANK;
+static uint32_t pair_rank(const struct ig_vocab *v, const char *word, struct side a,
+                          struct side b) {
+    if (v->model != IG_MODEL_SPM)
+        return v->merges.slots ? find_rank(&v->merges, pair_key(a.key, b.key)) : NO_RANK;
     size_t n = b.end - a.start;
     if (n > v->tokens.longest) return NO_RANK;
     int32_t id = ig_tokens_find(&v->tokens, word + a.start, n, ig_vocab_hash(word + a.start, n));
     return id < 0 ? NO_RANK : score_rank(ig_tokens_score(&v->tokens, id));
 }
 
-static uint64_t merged_key(const struct ig_vocab *v, const char *word, uint32_t start, uint32_t end, uint32_t rank) {
+static uint64_t merged_key(const struct ig_vocab *v, const char *word, uint32_t start, uint32_t end,
+                           uint32_t rank) {
     if (v->merges.result) return (uint64_t)v->merges.result[rank];
     return v->model == IG_MODEL_SPM ? 0 : ig_vocab_hash(word + start, end - start);
 }
@@ -164,9 +175,11 @@ ingle_status ig_enc_unknown(struct ig_enc *e, struct ig_str text, bool *last_unk
     return ig_enc_put(e, v->unk);
 }
 
-static ingle_status put_symbol(struct ig_enc *e, struct ig_str text, int32_t id, bool *last_unknown) {
+static ingle_status put_symbol(struct ig_enc *e, struct ig_str text, int32_t id,
+                               bool *last_unknown) {
     const struct ig_vocab *v = e->v;
-    if (!v->merges.result) id = ig_tokens_find(&v->tokens, text.p, text.n, ig_vocab_hash(text.p, text.n));
+    if (!v->merges.result)
+        id = ig_tokens_find(&v->tokens, text.p, text.n, ig_vocab_hash(text.p, text.n));
     if (id < 0) return ig_enc_unknown(e, text, last_unknown);
     *last_unknown = false;
     return ig_enc_put(e, id);
@@ -228,10 +241,13 @@ static ingle_status merge_short(struct ig_enc *e, struct ig_str word, struct sid
 
 /* ---- long words ---- */
 
-static struct side side_at(const struct ig_vocab *v, const struct ig_symbol *sym, struct ig_str word, uint32_t at) {
+static struct side side_at(const struct ig_vocab *v, const struct ig_symbol *sym,
+                           struct ig_str word, uint32_t at) {
     struct side s = {at, sym[at].next, 0};
-    if (v->merges.result) s.key = (uint64_t)(int64_t)sym[at].id;
-    else if (v->model != IG_MODEL_SPM) s.key = ig_vocab_hash(word.p + at, s.end - at);
+    if (v->merges.result)
+        s.key = (uint64_t)(int64_t)sym[at].id;
+    else if (v->model != IG_MODEL_SPM)
+        s.key = ig_vocab_hash(word.p + at, s.end - at);
     return s;
 }
 
@@ -241,14 +257,16 @@ static bool requeue(struct ig_enc *e, struct ig_str word, uint32_t at) {
     uint32_t next = sym[at].next;
     sym[at].rank = NO_RANK;
     if (next >= word.n) return true;
-    sym[at].rank = pair_rank(e->v, word.p, side_at(e->v, sym, word, at), side_at(e->v, sym, word, next));
+    sym[at].rank =
+        pair_rank(e->v, word.p, side_at(e->v, sym, word, at), side_at(e->v, sym, word, next));
     return sym[at].rank == NO_RANK || ig_merge_queue_push(e->bpe.queue, sym[at].rank, at);
 }
 
 static ingle_status prepare_long(struct ig_enc *e, struct ig_str word) {
     struct ig_bpe *b = &e->bpe;
     if (word.n > UINT32_MAX / 2)
-        return ig_fail(e->err, INGLE_LIMIT, "split the text", "a word of %zu bytes cannot be tokenized", word.n);
+        return ig_fail(e->err, INGLE_LIMIT, "split the text",
+                       "a word of %zu bytes cannot be tokenized", word.n);
     if (b->cap < word.n) {
         ig_free(e->mem, b->sym);
         b->cap = 0;
@@ -300,7 +318,8 @@ static ingle_status merge_word(struct ig_enc *e, struct ig_str word) {
     for (size_t at = 0, len; at < word.n; at += len) {
         if (n == SHORT) return merge_long(e, word);
         len = symbol_length(e->v, word, at);
-        s[n++] = (struct side){(uint32_t)at, (uint32_t)(at + len), first_key(e->v, word, at, at + len)};
+        s[n++] =
+            (struct side){(uint32_t)at, (uint32_t)(at + len), first_key(e->v, word, at, at + len)};
     }
     return merge_short(e, word, s, n);
 }
@@ -334,7 +353,8 @@ ingle_status ig_encode_bpe(struct ig_enc *e, struct ig_str word) {
     IG_TRY(encode_word(e, word, hash));
     size_t count = e->out->n - from;
     if (count > IG_CACHE_IDS) return INGLE_OK;
-    *c = (struct ig_cached_word){.hash = hash, .p = word.p, .n = (uint32_t)word.n, .turn = e->turn, .count = (int32_t)count};
+    *c = (struct ig_cached_word){
+        .hash = hash, .p = word.p, .n = (uint32_t)word.n, .turn = e->turn, .count = (int32_t)count};
     memcpy(c->ids, e->out->p + from, count * sizeof *c->ids);
     return INGLE_OK;
 }

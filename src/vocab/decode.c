@@ -1,9 +1,10 @@
 /* Ids to text, token by token.
  *
- * Most vocabularies decode by joining the tokens' bytes. The others run the decoder steps of tokenizer.json, each of which
- * looks at one token (and whether it is the first); what depends on the end of the text is held back in `tail`. All bytes
- * leave through `emit`, which lets only whole code points pass: a sequence that is broken becomes U+FFFD as soon as that is
- * certain, one that is unfinished waits. */
+ * Most vocabularies decode by joining the tokens' bytes. The others run the decoder steps of
+ * tokenizer.json, each of which looks at one token (and whether it is the first); what depends on
+ * the end of the text is held back in `tail`. All bytes leave through `emit`, which lets only whole
+ * code points pass: a sequence that is broken becomes U+FFFD as soon as that is certain, one that
+ * is unfinished waits. */
 #include "vocab/impl.h"
 #include "base/utf8.h"
 
@@ -23,7 +24,12 @@ static bool continues(const char *held, size_t n, unsigned char byte) {
 }
 
 static size_t length_of(unsigned char lead) {
-    return lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    return lead < 0x80   ? 1
+           : lead < 0xc2 ? 0
+           : lead < 0xe0 ? 2
+           : lead < 0xf0 ? 3
+           : lead < 0xf5 ? 4
+                         : 0;
 }
 
 static void emit(struct ig_detok *d, const char *p, size_t n, struct ig_buf *out) {
@@ -48,8 +54,10 @@ static void emit(struct ig_detok *d, const char *p, size_t n, struct ig_buf *out
             ig_buf_add(out, p + from, i - from);
             continue;
         }
-        if (!length_of(c)) ig_buf_z(out, REPLACEMENT);
-        else d->held[d->n_held++] = p[i];
+        if (!length_of(c))
+            ig_buf_z(out, REPLACEMENT);
+        else
+            d->held[d->n_held++] = p[i];
         i++;
     }
 }
@@ -100,8 +108,9 @@ static void replace_matches(struct ig_buf *b, const struct ig_regex *r, struct i
 }
 
 static void cleanup(struct ig_buf *b) {
-    static const char *const pairs[][2] = {{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"},
-                                           {" n't", "n't"}, {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"},
+    static const char *const pairs[][2] = {{" .", "."},     {" ?", "?"},           {" !", "!"},
+                                           {" ,", ","},     {" ' ", "'"},          {" n't", "n't"},
+                                           {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"},
                                            {" 've", "'ve"}, {" 're", "'re"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         replace_all(b, ig_str_of(pairs[i][0]), ig_str_of(pairs[i][1]));
@@ -115,13 +124,15 @@ static void set_text(struct ig_buf *b, struct ig_str s) {
 }
 
 static void from_alphabet(struct ig_buf *b) {
-    size_t n = b->n ? ig_alphabet_text(ig_buf_view(b), b->p) : 0; /* in place: output never overtakes input */
+    size_t n = b->n ? ig_alphabet_text(ig_buf_view(b), b->p)
+                    : 0; /* in place: output never overtakes input */
     if (n != SIZE_MAX) b->n = n;
 }
 
 static void strip_token(struct ig_buf *b, const struct ig_decode *s) {
     struct ig_str t = ig_buf_view(b);
-    for (uint32_t i = 0; i < s->start && s->a.n && ig_str_starts(t, s->a); i++) t.p += s->a.n, t.n -= s->a.n;
+    for (uint32_t i = 0; i < s->start && s->a.n && ig_str_starts(t, s->a); i++)
+        t.p += s->a.n, t.n -= s->a.n;
     for (uint32_t i = 0; i < s->stop && s->a.n && ig_str_ends(t, s->a); i++) t.n -= s->a.n;
     set_text(b, t);
 }
@@ -150,8 +161,10 @@ static void one_step(const struct ig_decode *s, bool first, struct ig_buf *b) {
     int byte;
     switch (s->kind) {
     case IG_DEC_REPLACE:
-        if (s->regex) replace_matches(b, s->regex, s->b);
-        else replace_all(b, s->a, s->b);
+        if (s->regex)
+            replace_matches(b, s->regex, s->b);
+        else
+            replace_all(b, s->a, s->b);
         break;
     case IG_DEC_BYTES: from_alphabet(b); break;
     case IG_DEC_METASPACE: metaspace(b, s, first); break;
@@ -176,12 +189,16 @@ static void one_step(const struct ig_decode *s, bool first, struct ig_buf *b) {
     }
 }
 
-/* Strips after FUSE: at the start of the whole text as its first characters appear, at the end through `tail`. */
-static void fused(struct ig_detok *d, struct ig_buf *b, const struct ig_decode *strip, struct ig_buf *out) {
+/* Strips after FUSE: at the start of the whole text as its first characters appear, at the end
+ * through `tail`. */
+static void fused(struct ig_detok *d, struct ig_buf *b, const struct ig_decode *strip,
+                  struct ig_buf *out) {
     struct ig_str t = ig_buf_view(b);
     while (d->to_strip && t.n) {
-        if (!strip->a.n || !ig_str_starts(t, strip->a)) d->to_strip = 0;
-        else t.p += strip->a.n, t.n -= strip->a.n, d->to_strip--;
+        if (!strip->a.n || !ig_str_starts(t, strip->a))
+            d->to_strip = 0;
+        else
+            t.p += strip->a.n, t.n -= strip->a.n, d->to_strip--;
     }
     if (!t.n) return;
     size_t kept = 0;
@@ -199,8 +216,10 @@ static void fused(struct ig_detok *d, struct ig_buf *b, const struct ig_decode *
 static const struct ig_decode *strip_after_fuse(const struct ig_vocab *v) {
     bool fuse = false;
     for (unsigned i = 0; i < v->n_dec; i++) {
-        if (v->dec[i].kind == IG_DEC_FUSE) fuse = true;
-        else if (fuse && v->dec[i].kind == IG_DEC_STRIP) return &v->dec[i];
+        if (v->dec[i].kind == IG_DEC_FUSE)
+            fuse = true;
+        else if (fuse && v->dec[i].kind == IG_DEC_STRIP)
+            return &v->dec[i];
     }
     return NULL;
 }
@@ -239,7 +258,8 @@ static void add_piece(struct ig_detok *d, int32_t id, struct ig_buf *out) {
 
 void ig_detok_begin(struct ig_detok *d, const struct ig_vocab *v, unsigned flags) {
     const struct ig_decode *strip = strip_after_fuse(v);
-    *d = (struct ig_detok){.v = v, .flags = flags, .begun = flags & IG_DECODE_MIDDLE, .last = IG_NO_TOKEN};
+    *d = (struct ig_detok){
+        .v = v, .flags = flags, .begun = flags & IG_DECODE_MIDDLE, .last = IG_NO_TOKEN};
     if (strip && !d->begun) d->to_strip = strip->start;
 }
 
@@ -249,8 +269,10 @@ void ig_detok_add(struct ig_detok *d, int32_t id, struct ig_buf *out) {
     unsigned type = v->tokens.type[id] & IG_TYPE_BITS;
     bool special = type == IG_TOKEN_CONTROL || type == IG_TOKEN_UNKNOWN;
     if (special && !(d->flags & IG_DECODE_SPECIAL)) return;
-    if (v->by_piece) add_piece(d, id, out);
-    else run_steps(d, id, out);
+    if (v->by_piece)
+        add_piece(d, id, out);
+    else
+        run_steps(d, id, out);
     d->begun = true;
     d->last = id;
 }
@@ -260,14 +282,14 @@ void ig_detok_end(struct ig_detok *d, struct ig_buf *out) {
     ig_detok_begin(d, d->v, d->flags);
 }
 
-ingle_status ig_vocab_decode(const struct ig_vocab *v, const int32_t *ids, size_t n, unsigned flags, struct ig_buf *out,
-                             ingle_error *err) {
+ingle_status ig_vocab_decode(const struct ig_vocab *v, const int32_t *ids, size_t n, unsigned flags,
+                             struct ig_buf *out, ingle_error *err) {
     struct ig_detok d;
     ig_detok_begin(&d, v, flags);
     for (size_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= v->tokens.n)
-            return ig_fail(err, INGLE_BAD_ARGUMENT, "ids are 0 to the vocabulary's size less 1", "id %d at place %zu is not in 0..%d",
-                           ids[i], i, v->tokens.n - 1);
+            return ig_fail(err, INGLE_BAD_ARGUMENT, "ids are 0 to the vocabulary's size less 1",
+                           "id %d at place %zu is not in 0..%d", ids[i], i, v->tokens.n - 1);
         ig_detok_add(&d, ids[i], out);
     }
     ig_detok_end(&d, out);

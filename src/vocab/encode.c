@@ -1,5 +1,5 @@
-/* One encoding from beginning to end: the driver of the parts. Everything it needs beyond the vocabulary lives in struct
- * ig_enc and is freed before it returns. */
+/* One encoding from beginning to end: the driver of the parts. Everything it needs beyond the
+ * vocabulary lives in struct ig_enc and is freed before it returns. */
 #include "vocab/impl.h"
 
 enum { CACHE_FROM = 512, CACHE_MAX = 4096 };
@@ -7,8 +7,8 @@ enum { CACHE_FROM = 512, CACHE_MAX = 4096 };
 ingle_status ig_enc_room(struct ig_enc *e, size_t more) {
     struct ig_ids *o = e->out;
     if (e->max && o->n + more > e->max)
-        return ig_fail(e->err, INGLE_LIMIT, "shorten the text or raise the context size", "the text has more than %zu tokens",
-                       e->max);
+        return ig_fail(e->err, INGLE_LIMIT, "shorten the text or raise the context size",
+                       "the text has more than %zu tokens", e->max);
     if (o->cap - o->n >= more) return INGLE_OK;
     size_t cap = o->cap + o->cap / 2 + more + 64, bytes;
     int32_t *p = ig_mul(cap, sizeof *p, &bytes) ? ig_realloc(e->mem, o->p, bytes) : NULL;
@@ -36,13 +36,18 @@ static ingle_status model(struct ig_enc *e, struct ig_str word) {
     case IG_MODEL_UNIGRAM: return ig_encode_unigram(e, word);
     case IG_MODEL_WORDPIECE: return ig_encode_wordpiece(e, word);
     case IG_MODEL_WORDLEVEL: return ig_encode_wordlevel(e, word);
-    default: return ig_fail(e->err, INGLE_UNSUPPORTED, "pass token ids instead of text", "the model has no vocabulary");
+    default:
+        return ig_fail(e->err, INGLE_UNSUPPORTED, "pass token ids instead of text",
+                       "the model has no vocabulary");
     }
 }
 
-static bool is_mark(struct ig_str s, size_t at) { return s.n - at >= 3 && !memcmp(s.p + at, IG_SPACE_MARK, 3); }
+static bool is_mark(struct ig_str s, size_t at) {
+    return s.n - at >= 3 && !memcmp(s.p + at, IG_SPACE_MARK, 3);
+}
 
-/* Cuts where a U+2581 follows something else: no token crosses, so the result is the same, and words can be cached. */
+/* Cuts where a U+2581 follows something else: no token crosses, so the result is the same, and
+ * words can be cached. */
 static ingle_status model_words(struct ig_enc *e, struct ig_str piece) {
     size_t from = 0, at = 0;
     while (at < piece.n) {
@@ -66,7 +71,8 @@ static ingle_status plain_text(struct ig_enc *e, struct ig_str text) {
     return INGLE_OK;
 }
 
-/* Text between two special tokens: normalized, then searched for added tokens that match after normalization. */
+/* Text between two special tokens: normalized, then searched for added tokens that match after
+ * normalization. */
 static ingle_status fragment(struct ig_enc *e, struct ig_str text) {
     const struct ig_vocab *v = e->v;
     struct ig_str normal;
@@ -85,7 +91,9 @@ static ingle_status fragment(struct ig_enc *e, struct ig_str text) {
     ig_buf_str(&keep, normal);
     normal = ig_buf_view(&keep);
     ingle_status status = keep.failed ? ig_fail_memory(e->err, normal.n) : INGLE_OK;
-    while (status == INGLE_OK && ig_added_next(v, &v->normal, normal, at, e->flags & IG_ENCODE_PARSE_SPECIAL, &start, &end, &a)) {
+    while (status == INGLE_OK &&
+           ig_added_next(v, &v->normal, normal, at, e->flags & IG_ENCODE_PARSE_SPECIAL, &start,
+                         &end, &a)) {
         if (start > at) status = plain_text(e, (struct ig_str){normal.p + at, start - at});
         if (status == INGLE_OK) status = ig_enc_put(e, a->id);
         e->at_start = false;
@@ -118,7 +126,8 @@ static ingle_status whole_text(struct ig_enc *e, struct ig_str text) {
 static ingle_status encode(struct ig_enc *e, struct ig_str text) {
     const struct ig_vocab *v = e->v;
     bool add = e->flags & IG_ENCODE_ADD_SPECIAL;
-    if (e->max && v->lossless && v->longest && text.n / v->longest > e->max) /* certain without looking */
+    if (e->max && v->lossless && v->longest &&
+        text.n / v->longest > e->max) /* certain without looking */
         return ig_enc_room(e, e->max + 1);
     if (text.n >= CACHE_FROM && (v->model == IG_MODEL_BPE || v->model == IG_MODEL_SPM)) {
         size_t n = 64;
@@ -133,10 +142,17 @@ static ingle_status encode(struct ig_enc *e, struct ig_str text) {
     return INGLE_OK;
 }
 
-ingle_status ig_vocab_encode(const struct ig_vocab *v, struct ig_mem *mem, struct ig_str text, unsigned flags,
-                             size_t max, struct ig_ids *out, ingle_error *err) {
-    struct ig_enc e = {.v = v, .mem = mem, .err = err, .flags = flags, .max = max, .out = out, .at_start = true,
-                       .after_special = v->after_special, .turn = 1};
+ingle_status ig_vocab_encode(const struct ig_vocab *v, struct ig_mem *mem, struct ig_str text,
+                             unsigned flags, size_t max, struct ig_ids *out, ingle_error *err) {
+    struct ig_enc e = {.v = v,
+                       .mem = mem,
+                       .err = err,
+                       .flags = flags,
+                       .max = max,
+                       .out = out,
+                       .at_start = true,
+                       .after_special = v->after_special,
+                       .turn = 1};
     struct ig_buf *bufs[] = {&e.text[0], &e.text[1], &e.pieces[0], &e.pieces[1], &e.notes, &e.best};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) bufs[i]->mem = mem;
     ingle_status status = encode(&e, text);
@@ -146,8 +162,9 @@ ingle_status ig_vocab_encode(const struct ig_vocab *v, struct ig_mem *mem, struc
     return status;
 }
 
-ingle_status ig_vocab_encode_into(const struct ig_vocab *v, struct ig_mem *mem, struct ig_str text, unsigned flags,
-                                  int32_t *ids, size_t cap, size_t *n, ingle_error *err) {
+ingle_status ig_vocab_encode_into(const struct ig_vocab *v, struct ig_mem *mem, struct ig_str text,
+                                  unsigned flags, int32_t *ids, size_t cap, size_t *n,
+                                  ingle_error *err) {
     struct ig_ids out = {0};
     ingle_status status = ig_vocab_encode(v, mem, text, flags, 0, &out, err);
     if (status == INGLE_OK) {
@@ -155,8 +172,8 @@ ingle_status ig_vocab_encode_into(const struct ig_vocab *v, struct ig_mem *mem, 
         size_t fits = out.n < cap ? out.n : cap;
         if (fits) memcpy(ids, out.p, fits * sizeof *ids);
         if (cap && out.n > cap)
-            status = ig_fail(err, INGLE_LIMIT, "make room for all of them", "the text has %zu tokens, there is room for %zu",
-                             out.n, cap);
+            status = ig_fail(err, INGLE_LIMIT, "make room for all of them",
+                             "the text has %zu tokens, there is room for %zu", out.n, cap);
     }
     ig_ids_free(mem, &out);
     return status;

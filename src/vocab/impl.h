@@ -1,11 +1,13 @@
 /* Private to the room: the parts a vocabulary is made of and how a text goes through them.
  *
- *   text -added tokens-> fragments -normalizer-> text -pre-tokenizer-> pieces -model-> ids -template-> ids
+ *   text -added tokens-> fragments -normalizer-> text -pre-tokenizer-> pieces -model-> ids
+ * -template-> ids
  *
- * GGUF files and tokenizer.json both end up as these parts; nothing behind vocab_gguf.c and vocab_json.c knows which it was.
+ * GGUF files and tokenizer.json both end up as these parts; nothing behind vocab_gguf.c and
+ * vocab_json.c knows which it was.
  *
- * Byte mode: byte-level BPE is done on bytes, not on the printable alphabet the files spell them in. Token texts and merges
- * are decoded once when the vocabulary is opened. */
+ * Byte mode: byte-level BPE is done on bytes, not on the printable alphabet the files spell them
+ * in. Token texts and merges are decoded once when the vocabulary is opened. */
 #ifndef IG_VOCAB_IMPL_H
 #define IG_VOCAB_IMPL_H
 
@@ -15,31 +17,42 @@
 
 #define IG_SPACE_MARK "\xe2\x96\x81" /* U+2581 */
 
-enum ig_model { IG_MODEL_NONE, IG_MODEL_BPE, IG_MODEL_SPM, IG_MODEL_UNIGRAM, IG_MODEL_WORDPIECE, IG_MODEL_WORDLEVEL };
+enum ig_model {
+    IG_MODEL_NONE,
+    IG_MODEL_BPE,
+    IG_MODEL_SPM,
+    IG_MODEL_UNIGRAM,
+    IG_MODEL_WORDPIECE,
+    IG_MODEL_WORDLEVEL
+};
 
 /* ---- tokens.c: texts, hash of texts ---- */
 
 struct ig_tokens {
     int32_t n;
-    bool bytes;                      /* byte mode: the hash is over `piece`, else over the spelling */
+    bool bytes; /* byte mode: the hash is over `piece`, else over the spelling */
     struct ig_vocab_strings strings; /* the spellings */
     char *own_strings;               /* strings.data if it is ours */
-    uint32_t *at;                    /* [n] offset of spelling i in strings.data, behind its length */
-    char *pieces;                    /* decoded texts, one after the other */
-    uint32_t *piece_at;              /* [n + 1] */
-    uint8_t *type;                   /* [n] enum ig_token_type; top bit: not in the hash */
-    const uint8_t *scores;           /* [n] f32 or NULL */
+    uint32_t *at;          /* [n] offset of spelling i in strings.data, behind its length */
+    char *pieces;          /* decoded texts, one after the other */
+    uint32_t *piece_at;    /* [n + 1] */
+    uint8_t *type;         /* [n] enum ig_token_type; top bit: not in the hash */
+    const uint8_t *scores; /* [n] f32 or NULL */
     float *own_scores;
-    uint64_t *slots;                 /* fingerprint << 32 | id + 1 */
-    uint32_t mask;                   /* slots - 1 */
-    uint64_t *hidden;                /* the same for tokens that are not in `slots`, by spelling */
+    uint64_t *slots;  /* fingerprint << 32 | id + 1 */
+    uint32_t mask;    /* slots - 1 */
+    uint64_t *hidden; /* the same for tokens that are not in `slots`, by spelling */
     uint32_t hidden_mask;
-    uint32_t longest;                /* bytes of the longest text in the hash */
-    int32_t byte_id[256];            /* byte tokens <0xNN> or, in byte mode, the token of one byte */
+    uint32_t longest;     /* bytes of the longest text in the hash */
+    int32_t byte_id[256]; /* byte tokens <0xNN> or, in byte mode, the token of one byte */
 };
 enum { IG_TYPE_BITS = 0x7f, IG_TYPE_HIDDEN = 0x80 };
 
-enum ig_spelling_kind { IG_SPELL_PLAIN, IG_SPELL_BYTES, IG_SPELL_MARK }; /* as is; byte alphabet; U+2581 for a space */
+enum ig_spelling_kind {
+    IG_SPELL_PLAIN,
+    IG_SPELL_BYTES,
+    IG_SPELL_MARK
+}; /* as is; byte alphabet; U+2581 for a space */
 
 uint64_t ig_vocab_hash(const char *p, size_t n);
 struct ig_str ig_tokens_spelling(const struct ig_tokens *t, int32_t id);
@@ -47,7 +60,8 @@ static inline struct ig_str ig_tokens_piece(const struct ig_tokens *t, int32_t i
     return (struct ig_str){t->pieces + t->piece_at[id], t->piece_at[id + 1] - t->piece_at[id]};
 }
 float ig_tokens_score(const struct ig_tokens *t, int32_t id);
-/* Indexes strings (already set), decodes pieces. `type` must be filled; special tokens are left out of the hash. */
+/* Indexes strings (already set), decodes pieces. `type` must be filled; special tokens are left out
+ * of the hash. */
 ingle_status ig_tokens_build(struct ig_tokens *t, struct ig_mem *mem, enum ig_spelling_kind kind,
                              const struct ig_log *log, ingle_error *err);
 /* IG_NO_TOKEN if the model has no such text. */
@@ -56,7 +70,8 @@ int32_t ig_tokens_spelled(const struct ig_tokens *t, struct ig_str spelling); /*
 void ig_tokens_free(struct ig_tokens *t, struct ig_mem *mem);
 /* The byte of "<0xNN>", strictly two hexadecimal digits, or -1. */
 int ig_byte_token(struct ig_str s);
-/* The byte alphabet of GPT-2: code point of a byte, byte of a code point (-1: none), text to bytes in place of out. */
+/* The byte alphabet of GPT-2: code point of a byte, byte of a code point (-1: none), text to bytes
+ * in place of out. */
 uint32_t ig_alphabet_encode(uint8_t byte);
 int ig_alphabet_decode(uint32_t cp);
 /* out has room for s.n bytes; returns the bytes written or SIZE_MAX if s is not in the alphabet. */
@@ -65,11 +80,12 @@ size_t ig_alphabet_text(struct ig_str s, char *out);
 /* ---- bpe.c ---- */
 
 struct ig_merges {
-    uint64_t *slots;      /* key bits above, rank + 1 below */
+    uint64_t *slots; /* key bits above, rank + 1 below */
     uint32_t mask;
     unsigned rank_bits;
     uint32_t n;
-    int32_t *result;      /* id mode: token a rank makes; NULL: pairs are known by the hashes of their texts */
+    int32_t *result; /* id mode: token a rank makes; NULL: pairs are known by the hashes of their
+                        texts */
 };
 
 /* Symbols of the word being merged, indexed by their first byte. */
@@ -93,33 +109,64 @@ struct ig_cached_word {
     int32_t count, ids[IG_CACHE_IDS];
 };
 
-/* merge_queue.c: (rank, position) pairs, lowest first. Nearly O(1) when pushes come in the order merging makes them. */
+/* merge_queue.c: (rank, position) pairs, lowest first. Nearly O(1) when pushes come in the order
+ * merging makes them. */
 struct ig_merge_queue;
 struct ig_merge_queue *ig_merge_queue_new(struct ig_mem *mem);
 void ig_merge_queue_free(struct ig_merge_queue *q);
 void ig_merge_queue_clear(struct ig_merge_queue *q);
-bool ig_merge_queue_push(struct ig_merge_queue *q, uint32_t rank, uint32_t pos); /* false: out of memory */
+bool ig_merge_queue_push(struct ig_merge_queue *q, uint32_t rank,
+                         uint32_t pos); /* false: out of memory */
 bool ig_merge_queue_pop(struct ig_merge_queue *q, uint32_t *rank, uint32_t *pos); /* false: empty */
 
 /* ---- the parts ---- */
 
-enum ig_norm_kind { IG_NORM_NFC, IG_NORM_NFD, IG_NORM_NFKC, IG_NORM_NFKD, IG_NORM_LOWERCASE, IG_NORM_STRIP,
-                    IG_NORM_STRIP_ACCENTS, IG_NORM_REPLACE, IG_NORM_PREPEND, IG_NORM_BERT, IG_NORM_NMT,
-                    IG_NORM_CHARSMAP, IG_NORM_BYTES, IG_NORM_SPM, IG_NORM_UNIGRAM };
+enum ig_norm_kind {
+    IG_NORM_NFC,
+    IG_NORM_NFD,
+    IG_NORM_NFKC,
+    IG_NORM_NFKD,
+    IG_NORM_LOWERCASE,
+    IG_NORM_STRIP,
+    IG_NORM_STRIP_ACCENTS,
+    IG_NORM_REPLACE,
+    IG_NORM_PREPEND,
+    IG_NORM_BERT,
+    IG_NORM_NMT,
+    IG_NORM_CHARSMAP,
+    IG_NORM_BYTES,
+    IG_NORM_SPM,
+    IG_NORM_UNIGRAM
+};
 
 struct ig_norm {
     uint8_t kind;
-    bool left, right;                                /* STRIP */
-    bool clean, chinese, strip_accents, lowercase;   /* BERT */
-    bool prefix, squeeze, escape;                    /* SPM, UNIGRAM (as GGUF has them) */
-    struct ig_str from, to;                          /* REPLACE (from empty: the regex), PREPEND (to) */
+    bool left, right;                              /* STRIP */
+    bool clean, chinese, strip_accents, lowercase; /* BERT */
+    bool prefix, squeeze, escape;                  /* SPM, UNIGRAM (as GGUF has them) */
+    struct ig_str from, to; /* REPLACE (from empty: the regex), PREPEND (to) */
     struct ig_regex *regex;
     struct ig_str charsmap;
 };
 
-enum ig_pre_kind { IG_PRE_SPLIT, IG_PRE_BYTES, IG_PRE_METASPACE, IG_PRE_WHITESPACE_SPLIT, IG_PRE_DIGITS,
-                   IG_PRE_PUNCTUATION, IG_PRE_BERT, IG_PRE_SCRIPTS, IG_PRE_FIXED_LENGTH };
-enum ig_behavior { IG_REMOVED, IG_ISOLATED, IG_MERGED_WITH_PREVIOUS, IG_MERGED_WITH_NEXT, IG_CONTIGUOUS };
+enum ig_pre_kind {
+    IG_PRE_SPLIT,
+    IG_PRE_BYTES,
+    IG_PRE_METASPACE,
+    IG_PRE_WHITESPACE_SPLIT,
+    IG_PRE_DIGITS,
+    IG_PRE_PUNCTUATION,
+    IG_PRE_BERT,
+    IG_PRE_SCRIPTS,
+    IG_PRE_FIXED_LENGTH
+};
+enum ig_behavior {
+    IG_REMOVED,
+    IG_ISOLATED,
+    IG_MERGED_WITH_PREVIOUS,
+    IG_MERGED_WITH_NEXT,
+    IG_CONTIGUOUS
+};
 enum ig_prepend { IG_PREPEND_NEVER, IG_PREPEND_FIRST, IG_PREPEND_ALWAYS };
 
 struct ig_pre {
@@ -142,19 +189,29 @@ struct ig_added {
 
 /* Aho-Corasick over bytes; leftmost-longest. */
 struct ig_matcher {
-    struct ig_buf nodes;  /* struct of added.c */
+    struct ig_buf nodes; /* struct of added.c */
     uint32_t root[256];
     size_t patterns;
 };
 
 enum { IG_MAX_STEPS = 16, IG_MAX_TEMPLATE = 64 };
 
-enum ig_decode_kind { IG_DEC_REPLACE, IG_DEC_BYTES, IG_DEC_METASPACE, IG_DEC_WORDPIECE, IG_DEC_BPE, IG_DEC_BYTE_FALLBACK,
-                      IG_DEC_FUSE, IG_DEC_STRIP, IG_DEC_CTC };
+enum ig_decode_kind {
+    IG_DEC_REPLACE,
+    IG_DEC_BYTES,
+    IG_DEC_METASPACE,
+    IG_DEC_WORDPIECE,
+    IG_DEC_BPE,
+    IG_DEC_BYTE_FALLBACK,
+    IG_DEC_FUSE,
+    IG_DEC_STRIP,
+    IG_DEC_CTC
+};
 struct ig_decode {
     uint8_t kind;
     bool cleanup, drop_first;
-    struct ig_str a, b;     /* REPLACE from, to; WORDPIECE prefix; BPE suffix; CTC pad, word delimiter; METASPACE mark; STRIP content */
+    struct ig_str a, b; /* REPLACE from, to; WORDPIECE prefix; BPE suffix; CTC pad, word delimiter;
+                           METASPACE mark; STRIP content */
     uint32_t start, stop;   /* STRIP */
     struct ig_regex *regex; /* REPLACE */
 };
@@ -166,36 +223,40 @@ struct ig_vocab {
     struct ig_tokens tokens;
     struct ig_merges merges;
     int32_t role[IG_ROLES];
-    uint64_t *is_end;             /* [n / 64 + 1] bits */
+    uint64_t *is_end; /* [n / 64 + 1] bits */
     bool add_bos, add_eos, add_sep;
-    bool split_marks;             /* no token crosses from another character into a U+2581: words can be cut there */
-    bool lossless;                /* no step shortens the text and every byte becomes part of a token */
-    size_t longest;               /* bytes of the longest token, special ones counted */
+    bool split_marks; /* no token crosses from another character into a U+2581: words can be cut
+                         there */
+    bool lossless;    /* no step shortens the text and every byte becomes part of a token */
+    size_t longest;   /* bytes of the longest token, special ones counted */
     /* model */
     bool ignore_merges, byte_fallback, fuse_unk;
-    bool newline_words;           /* gemma 4: a run of newlines that is a token is taken whole */
-    struct ig_str prefix, suffix; /* BPE continuing_subword_prefix, end_of_word_suffix; WORDPIECE prefix */
-    uint32_t max_chars;           /* WORDPIECE: longer words are unknown */
-    bool mark_words;              /* WORDPIECE: words start with U+2581 instead of continuing with a prefix (GGUF) */
+    bool newline_words; /* gemma 4: a run of newlines that is a token is taken whole */
+    struct ig_str prefix,
+        suffix;         /* BPE continuing_subword_prefix, end_of_word_suffix; WORDPIECE prefix */
+    uint32_t max_chars; /* WORDPIECE: longer words are unknown */
+    bool mark_words;    /* WORDPIECE: words start with U+2581 instead of continuing with a prefix
+                           (GGUF) */
     int32_t unk;
-    double unk_score;             /* UNIGRAM */
-    double *exact_score;          /* UNIGRAM: [n] */
-    uint64_t *prefixes;           /* UNIGRAM: filter of the hashes of all prefixes, and behind it of whole tokens */
+    double unk_score;    /* UNIGRAM */
+    double *exact_score; /* UNIGRAM: [n] */
+    uint64_t *
+        prefixes; /* UNIGRAM: filter of the hashes of all prefixes, and behind it of whole tokens */
     uint32_t prefix_mask;
     struct ig_norm norm[IG_MAX_STEPS];
     struct ig_pre pre[IG_MAX_STEPS];
     struct ig_decode dec[IG_MAX_STEPS];
     unsigned n_norm, n_pre, n_dec;
-    bool after_special;           /* prefixes apply after special tokens too (GGUF) */
+    bool after_special; /* prefixes apply after special tokens too (GGUF) */
     /* added tokens */
-    struct ig_added *added;       /* [n_added] */
+    struct ig_added *added; /* [n_added] */
     size_t n_added;
     struct ig_matcher raw, normal;
     /* template: ids before and after the text */
     int32_t before[IG_MAX_TEMPLATE], after[IG_MAX_TEMPLATE];
     unsigned n_before, n_after;
-    bool by_piece;                /* decoding is joining ig_tokens_piece */
-    bool drop_leading_space;      /* of by_piece: the first text token loses one space */
+    bool by_piece;           /* decoding is joining ig_tokens_piece */
+    bool drop_leading_space; /* of by_piece: the first text token loses one space */
 };
 
 /* ---- one encoding ---- */
@@ -209,7 +270,7 @@ struct ig_enc {
     struct ig_mem *mem;
     ingle_error *err;
     unsigned flags;
-    size_t max;              /* 0: none */
+    size_t max; /* 0: none */
     struct ig_ids *out;
     bool at_start;           /* nothing precedes the fragment being worked on */
     bool after_special;      /* a special token does */
@@ -217,28 +278,32 @@ struct ig_enc {
     struct ig_buf pieces[2]; /* struct ig_piece */
     struct ig_buf notes;     /* uint16_t */
     struct ig_bpe bpe;
-    struct ig_buf best;      /* unigram */
+    struct ig_buf best;           /* unigram */
     struct ig_cached_word *cache; /* entries of another turn point to text that is gone */
     size_t cache_mask;
     uint32_t turn;
 };
 
 ingle_status ig_enc_put(struct ig_enc *e, int32_t id);
-ingle_status ig_enc_room(struct ig_enc *e, size_t more); /* space for `more` ids without further checks of memory */
+ingle_status ig_enc_room(struct ig_enc *e,
+                         size_t more); /* space for `more` ids without further checks of memory */
 
-ingle_status ig_normalize(struct ig_enc *e, struct ig_str in, struct ig_str *out);        /* normal.c */
+ingle_status ig_normalize(struct ig_enc *e, struct ig_str in, struct ig_str *out); /* normal.c */
 bool ig_charsmap_ok(struct ig_str map);
-struct ig_str ig_charsmap_find(struct ig_str map, struct ig_str text, size_t *consumed, bool *found);
-ingle_status ig_pretokenize(struct ig_enc *e, struct ig_str in, struct ig_str *text);     /* pretok.c */
-ingle_status ig_encode_bpe(struct ig_enc *e, struct ig_str word);                         /* bpe.c; SPM too */
-ingle_status ig_encode_unigram(struct ig_enc *e, struct ig_str word);                     /* unigram.c */
-ingle_status ig_unigram_build(struct ig_vocab *v, ingle_error *err); /* after exact_score is filled */
-ingle_status ig_encode_wordpiece(struct ig_enc *e, struct ig_str word);                   /* wordpiece.c */
+struct ig_str ig_charsmap_find(struct ig_str map, struct ig_str text, size_t *consumed,
+                               bool *found);
+ingle_status ig_pretokenize(struct ig_enc *e, struct ig_str in, struct ig_str *text); /* pretok.c */
+ingle_status ig_encode_bpe(struct ig_enc *e, struct ig_str word);     /* bpe.c; SPM too */
+ingle_status ig_encode_unigram(struct ig_enc *e, struct ig_str word); /* unigram.c */
+ingle_status ig_unigram_build(struct ig_vocab *v,
+                              ingle_error *err); /* after exact_score is filled */
+ingle_status ig_encode_wordpiece(struct ig_enc *e, struct ig_str word); /* wordpiece.c */
 ingle_status ig_encode_wordlevel(struct ig_enc *e, struct ig_str word);
 void ig_bpe_free(struct ig_bpe *b, struct ig_mem *mem);
 
 /* Pairs as "left right" texts. */
-ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *pairs, ingle_error *err);
+ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *pairs,
+                             ingle_error *err);
 void ig_merges_free(struct ig_merges *m, struct ig_mem *mem);
 /* Id mode. */
 ingle_status ig_merges_begin(struct ig_vocab *v, size_t n, ingle_error *err);
@@ -246,10 +311,11 @@ void ig_merges_add(struct ig_vocab *v, int32_t left, int32_t right, int32_t resu
 /* The byte fallback, unknown token or nothing for text the model does not know. */
 ingle_status ig_enc_unknown(struct ig_enc *e, struct ig_str text, bool *last_unknown);
 
-ingle_status ig_added_build(struct ig_vocab *v, ingle_error *err);                        /* added.c */
+ingle_status ig_added_build(struct ig_vocab *v, ingle_error *err); /* added.c */
 /* The next added token at or after `from` that `parse` allows; false if none. */
-bool ig_added_next(const struct ig_vocab *v, const struct ig_matcher *m, struct ig_str text, size_t from, bool parse,
-                   size_t *start, size_t *end, const struct ig_added **token);
+bool ig_added_next(const struct ig_vocab *v, const struct ig_matcher *m, struct ig_str text,
+                   size_t from, bool parse, size_t *start, size_t *end,
+                   const struct ig_added **token);
 void ig_matcher_free(struct ig_matcher *m);
 
 /* roles.c: guesses roles and the end set from token texts where the file is silent. */
@@ -260,6 +326,7 @@ void ig_mark_end(struct ig_vocab *v, int32_t id);
 ingle_status ig_vocab_finish(struct ig_vocab *v, const struct ig_log *log, ingle_error *err);
 
 /* pretok.c */
-ingle_status ig_pre_named(struct ig_vocab *v, struct ig_str name, const struct ig_log *log, ingle_error *err);
+ingle_status ig_pre_named(struct ig_vocab *v, struct ig_str name, const struct ig_log *log,
+                          ingle_error *err);
 
 #endif

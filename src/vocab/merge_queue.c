@@ -1,9 +1,10 @@
 /* The order in which pairs of symbols are merged: lowest rank first, then leftmost.
  *
- * A binary heap over ten million pairs spends its time on cache misses. Here every rank has its own list of positions, and
- * a small heap orders the ranks. Merging visits positions from left to right, so pushes into a list come in ascending
- * order and go to its end (or, next to the place being merged, to its front); the few that fit neither end go to an
- * ordinary heap that is consulted at every pop. Memory is that of the entries alive. */
+ * A binary heap over ten million pairs spends its time on cache misses. Here every rank has its own
+ * list of positions, and a small heap orders the ranks. Merging visits positions from left to
+ * right, so pushes into a list come in ascending order and go to its end (or, next to the place
+ * being merged, to its front); the few that fit neither end go to an ordinary heap that is
+ * consulted at every pop. Memory is that of the entries alive. */
 #include "vocab/impl.h"
 
 enum { NONE = 0xffffffffu };
@@ -18,15 +19,24 @@ struct entry {
 
 struct ig_merge_queue {
     struct ig_mem *mem;
-    struct ig_buf buckets, entries, order, strays; /* struct bucket; struct entry; uint32_t bucket; uint64_t rank:pos */
-    uint32_t *slots;                               /* bucket + 1 by rank */
+    struct ig_buf buckets, entries, order,
+        strays;      /* struct bucket; struct entry; uint32_t bucket; uint64_t rank:pos */
+    uint32_t *slots; /* bucket + 1 by rank */
     uint32_t n_slots, spare;
 };
 
-static struct bucket *bucket(struct ig_merge_queue *q, uint32_t i) { return (struct bucket *)(void *)q->buckets.p + i; }
-static struct entry *entry(struct ig_merge_queue *q, uint32_t i) { return (struct entry *)(void *)q->entries.p + i; }
-static uint32_t *order(struct ig_merge_queue *q) { return (uint32_t *)(void *)q->order.p; }
-static uint64_t *strays(struct ig_merge_queue *q) { return (uint64_t *)(void *)q->strays.p; }
+static struct bucket *bucket(struct ig_merge_queue *q, uint32_t i) {
+    return (struct bucket *)(void *)q->buckets.p + i;
+}
+static struct entry *entry(struct ig_merge_queue *q, uint32_t i) {
+    return (struct entry *)(void *)q->entries.p + i;
+}
+static uint32_t *order(struct ig_merge_queue *q) {
+    return (uint32_t *)(void *)q->order.p;
+}
+static uint64_t *strays(struct ig_merge_queue *q) {
+    return (uint64_t *)(void *)q->strays.p;
+}
 
 struct ig_merge_queue *ig_merge_queue_new(struct ig_mem *mem) {
     struct ig_merge_queue *q = ig_calloc(mem, 1, sizeof *q);
@@ -59,7 +69,9 @@ void ig_merge_queue_clear(struct ig_merge_queue *q) {
     q->spare = NONE;
 }
 
-static uint32_t slot_of(const struct ig_merge_queue *q, uint32_t rank) { return (rank * 0x9e3779b1u >> 8) & (q->n_slots - 1); }
+static uint32_t slot_of(const struct ig_merge_queue *q, uint32_t rank) {
+    return (rank * 0x9e3779b1u >> 8) & (q->n_slots - 1);
+}
 
 static bool grow(struct ig_merge_queue *q) {
     uint32_t n = q->n_slots * 2;
@@ -159,13 +171,17 @@ bool ig_merge_queue_push(struct ig_merge_queue *q, uint32_t rank, uint32_t pos) 
     uint32_t i = find_bucket(q, rank);
     if (i == NONE) return false;
     struct bucket *b = bucket(q, i);
-    bool back = b->head == NONE || pos > entry(q, b->tail)->pos, front = !back && pos < entry(q, b->head)->pos;
+    bool back = b->head == NONE || pos > entry(q, b->tail)->pos,
+         front = !back && pos < entry(q, b->head)->pos;
     if (!back && !front) return push_stray(q, (uint64_t)rank << 32 | pos);
     uint32_t e = new_entry(q, pos);
     if (e == NONE) return false;
-    if (b->head == NONE) b->head = b->tail = e;
-    else if (back) b->tail = entry(q, b->tail)->next = e;
-    else entry(q, e)->next = b->head, b->head = e;
+    if (b->head == NONE)
+        b->head = b->tail = e;
+    else if (back)
+        b->tail = entry(q, b->tail)->next = e;
+    else
+        entry(q, e)->next = b->head, b->head = e;
     if (b->queued) return true;
     b->queued = true;
     ig_buf_add(&q->order, (const char *)&i, sizeof i);

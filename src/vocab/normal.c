@@ -1,8 +1,8 @@
-/* Normalizers: text to text, before it is cut into pieces. Each step reads one buffer and writes the other; a text that
- * no step touches is passed on without a copy.
+/* Normalizers: text to text, before it is cut into pieces. Each step reads one buffer and writes
+ * the other; a text that no step touches is passed on without a copy.
  *
- * The "charsmap" of SentencePiece is a double-array trie over bytes, packed by XOR, followed by replacement texts. Every
- * index into it is checked: the blob comes from the file. */
+ * The "charsmap" of SentencePiece is a double-array trie over bytes, packed by XOR, followed by
+ * replacement texts. Every index into it is checked: the blob comes from the file. */
 #include "vocab/impl.h"
 #include "base/utf8.h"
 
@@ -30,10 +30,13 @@ static bool unit(struct ig_str map, uint64_t i, uint32_t *out) {
     return true;
 }
 
-static uint32_t offset_of(uint32_t u) { return (u >> 10) << ((u & 1u << 9) >> 6); }
+static uint32_t offset_of(uint32_t u) {
+    return (u >> 10) << ((u & 1u << 9) >> 6);
+}
 
 /* Replacement for a prefix of `text`: the longest, or with `shortest` the first there is. */
-static struct ig_str charsmap_prefix(struct ig_str map, struct ig_str text, bool shortest, size_t *consumed, bool *found) {
+static struct ig_str charsmap_prefix(struct ig_str map, struct ig_str text, bool shortest,
+                                     size_t *consumed, bool *found) {
     struct ig_str out = {NULL, 0};
     const char *texts = map.p + 4 + le32(map.p);
     size_t n_texts = map.n - 4 - le32(map.p);
@@ -61,7 +64,8 @@ static struct ig_str charsmap_prefix(struct ig_str map, struct ig_str text, bool
     return out;
 }
 
-struct ig_str ig_charsmap_find(struct ig_str map, struct ig_str text, size_t *consumed, bool *found) {
+struct ig_str ig_charsmap_find(struct ig_str map, struct ig_str text, size_t *consumed,
+                               bool *found) {
     return charsmap_prefix(map, text, false, consumed, found);
 }
 
@@ -78,8 +82,8 @@ static struct ig_str mapped(struct ig_str map, struct ig_str text, size_t at, si
     return IG_STR("\xef\xbf\xbd");
 }
 
-/* tokenizer.json: whole grapheme clusters under 6 bytes first, then single characters; of a cluster that begins with
- * something mapped, only that is kept, as the reference does. */
+/* tokenizer.json: whole grapheme clusters under 6 bytes first, then single characters; of a cluster
+ * that begins with something mapped, only that is kept, as the reference does. */
 static void charsmap_clusters(const struct ig_norm *s, struct ig_str in, struct ig_buf *out) {
     for (size_t at = 0, end; at < in.n; at = end) {
         end = ig_unicode_cluster_end(in, at);
@@ -104,7 +108,8 @@ static void charsmap_clusters(const struct ig_norm *s, struct ig_str in, struct 
 
 /* ---- GGUF's SPM and Unigram spacing ---- */
 
-static void spm(const struct ig_enc *e, const struct ig_norm *s, struct ig_str in, struct ig_buf *out) {
+static void spm(const struct ig_enc *e, const struct ig_norm *s, struct ig_str in,
+                struct ig_buf *out) {
     struct ig_str space = s->escape ? IG_STR(IG_SPACE_MARK) : IG_STR(" ");
     if (s->prefix && (e->at_start || e->after_special)) ig_buf_str(out, space);
     for (size_t i = 0, from; i < in.n;) {
@@ -138,8 +143,9 @@ static void unigram_spaces(const struct ig_norm *s, struct ig_str in, struct ig_
 /* ---- character by character ---- */
 
 static bool is_chinese(uint32_t c) {
-    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
-           (c >= 0x2a700 && c <= 0x2b73f) || (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
+    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) ||
+           (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b73f) ||
+           (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
            (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
@@ -150,20 +156,25 @@ static bool bert_control(uint32_t c) {
 }
 
 static void put_lower(struct ig_buf *b, uint32_t c) {
-    if (c == 0x130) ig_buf_z(b, "i\xcc\x87"); /* the one character whose lower case is two */
-    else put_cp(b, ig_unicode_lower(c));
+    if (c == 0x130)
+        ig_buf_z(b, "i\xcc\x87"); /* the one character whose lower case is two */
+    else
+        put_cp(b, ig_unicode_lower(c));
 }
 
 static bool nmt_dropped(uint32_t c) {
-    return (c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f;
+    return (c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f ||
+           c == 0x9f;
 }
 
 static bool nmt_space(uint32_t c) {
-    return c == 9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
-           c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd;
+    return c == 9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 ||
+           (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+           c == 0xfeff || c == 0xfffd;
 }
 
-static void one_char(const struct ig_norm *s, enum ig_norm_kind kind, uint32_t c, struct ig_buf *out) {
+static void one_char(const struct ig_norm *s, enum ig_norm_kind kind, uint32_t c,
+                     struct ig_buf *out) {
     switch (kind) {
     case IG_NORM_LOWERCASE: put_lower(out, c); break;
     case IG_NORM_STRIP_ACCENTS:
@@ -186,19 +197,25 @@ static void one_char(const struct ig_norm *s, enum ig_norm_kind kind, uint32_t c
     }
 }
 
-static void each_char(const struct ig_norm *s, enum ig_norm_kind kind, struct ig_str in, struct ig_buf *out) {
+static void each_char(const struct ig_norm *s, enum ig_norm_kind kind, struct ig_str in,
+                      struct ig_buf *out) {
     for (size_t i = 0; i < in.n;) {
         uint32_t cp;
         unsigned len = ig_utf8_decode(in.p + i, in.n - i, &cp);
-        if (len) one_char(s, kind, cp, out);
-        else ig_buf_ch(out, in.p[i]);
+        if (len)
+            one_char(s, kind, cp, out);
+        else
+            ig_buf_ch(out, in.p[i]);
         i += len ? len : 1;
     }
 }
 
-static bool is_nonspacing(uint32_t c) { return !strcmp(ig_unicode_category_name(ig_unicode_category(c)), "Mn"); }
+static bool is_nonspacing(uint32_t c) {
+    return !strcmp(ig_unicode_category_name(ig_unicode_category(c)), "Mn");
+}
 
-static ingle_status bert(struct ig_enc *e, const struct ig_norm *s, struct ig_str in, struct ig_buf *out) {
+static ingle_status bert(struct ig_enc *e, const struct ig_norm *s, struct ig_str in,
+                         struct ig_buf *out) {
     struct ig_buf a = {.mem = e->mem}, b = {.mem = e->mem};
     each_char(s, IG_NORM_BERT, in, &a);
     struct ig_str at = ig_buf_view(&a);
@@ -213,8 +230,10 @@ static ingle_status bert(struct ig_enc *e, const struct ig_norm *s, struct ig_st
         }
         at = ig_buf_view(&a);
     }
-    if (s->lowercase) each_char(s, IG_NORM_LOWERCASE, at, out);
-    else ig_buf_str(out, at);
+    if (s->lowercase)
+        each_char(s, IG_NORM_LOWERCASE, at, out);
+    else
+        ig_buf_str(out, at);
     bool failed = a.failed || b.failed;
     ig_buf_free(&a);
     ig_buf_free(&b);
@@ -239,10 +258,13 @@ static struct ig_str strip(struct ig_str s, bool left, bool right) {
     return s;
 }
 
-static ingle_status replace(struct ig_enc *e, const struct ig_norm *s, struct ig_str in, struct ig_buf *out) {
+static ingle_status replace(struct ig_enc *e, const struct ig_norm *s, struct ig_str in,
+                            struct ig_buf *out) {
     if (!s->regex) {
         for (size_t i = 0; i < in.n;) {
-            const char *hit = s->from.n && in.n - i >= s->from.n ? memchr(in.p + i, s->from.p[0], in.n - i - s->from.n + 1) : NULL;
+            const char *hit = s->from.n && in.n - i >= s->from.n
+                                  ? memchr(in.p + i, s->from.p[0], in.n - i - s->from.n + 1)
+                                  : NULL;
             size_t at = hit ? (size_t)(hit - in.p) : in.n;
             ig_buf_add(out, in.p + i, at - i);
             i = at;
@@ -257,7 +279,8 @@ static ingle_status replace(struct ig_enc *e, const struct ig_norm *s, struct ig
         return INGLE_OK;
     }
     ig_buf_clear(&e->notes);
-    if (!ig_buf_reserve(&e->notes, (in.n + 2) * sizeof(uint16_t))) return ig_fail_memory(e->err, in.n);
+    if (!ig_buf_reserve(&e->notes, (in.n + 2) * sizeof(uint16_t)))
+        return ig_fail_memory(e->err, in.n);
     uint16_t *notes = (uint16_t *)(void *)e->notes.p;
     ig_regex_prepare(s->regex, in.p, in.n, notes);
     size_t from = 0, done = 0, start, end, last_end = SIZE_MAX;
@@ -282,7 +305,8 @@ static void spell(struct ig_str in, struct ig_buf *out) {
     for (size_t i = 0; i < in.n; i++) put_cp(out, ig_alphabet_encode((uint8_t)in.p[i]));
 }
 
-static ingle_status apply(struct ig_enc *e, const struct ig_norm *s, struct ig_str in, struct ig_buf *out) {
+static ingle_status apply(struct ig_enc *e, const struct ig_norm *s, struct ig_str in,
+                          struct ig_buf *out) {
     switch (s->kind) {
     case IG_NORM_NFC: ig_unicode_normalize(IG_NFC, in, out); break;
     case IG_NORM_NFD: ig_unicode_normalize(IG_NFD, in, out); break;

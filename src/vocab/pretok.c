@@ -1,11 +1,12 @@
-/* Pre-tokenizers: a text into the pieces that the model sees one by one. A step reads pieces (spans of the current text)
- * and writes pieces; the few that change the text itself write a new text as well. Everything that cuts by characters is
- * a regex with a behaviour, so there is one loop for all of them. Pieces are never empty. */
+/* Pre-tokenizers: a text into the pieces that the model sees one by one. A step reads pieces (spans
+ * of the current text) and writes pieces; the few that change the text itself write a new text as
+ * well. Everything that cuts by characters is a regex with a behaviour, so there is one loop for
+ * all of them. Pieces are never empty. */
 #include "vocab/impl.h"
 #include "base/utf8.h"
 
 struct cut {
-    struct ig_buf *out;   /* struct ig_piece */
+    struct ig_buf *out; /* struct ig_piece */
     uint8_t behavior;
     bool invert;
     bool any, last_match; /* state of the behaviour */
@@ -35,7 +36,8 @@ static void span(struct cut *c, uint32_t start, uint32_t end, bool match) {
     case IG_REMOVED:
         if (!match) put(c, start, end);
         break;
-    case IG_MERGED_WITH_PREVIOUS: /* the last piece stays held until it is known that nothing joins it */
+    case IG_MERGED_WITH_PREVIOUS: /* the last piece stays held until it is known that nothing joins
+                                     it */
         if (match && !c->last_match && c->holding) {
             c->held.end = end;
         } else {
@@ -49,8 +51,10 @@ static void span(struct cut *c, uint32_t start, uint32_t end, bool match) {
             c->holding = false;
         } else {
             let_go(c);
-            if (match) hold(c, start, end);
-            else put(c, start, end);
+            if (match)
+                hold(c, start, end);
+            else
+                put(c, start, end);
         }
         break;
     case IG_CONTIGUOUS:
@@ -69,10 +73,12 @@ static void span(struct cut *c, uint32_t start, uint32_t end, bool match) {
 /* Notes for a text of n bytes. */
 static uint16_t *notes_for(struct ig_enc *e, size_t n) {
     ig_buf_clear(&e->notes);
-    return ig_buf_reserve(&e->notes, (n + 2) * sizeof(uint16_t)) ? (uint16_t *)(void *)e->notes.p : NULL;
+    return ig_buf_reserve(&e->notes, (n + 2) * sizeof(uint16_t)) ? (uint16_t *)(void *)e->notes.p
+                                                                 : NULL;
 }
 
-static void cut_piece(const struct ig_regex *r, const char *text, struct ig_piece p, uint16_t *notes, struct cut *c) {
+static void cut_piece(const struct ig_regex *r, const char *text, struct ig_piece p,
+                      uint16_t *notes, struct cut *c) {
     const char *at = text + p.start;
     size_t n = p.end - p.start, from = 0, done = 0, start, end, last_end = SIZE_MAX;
     ig_regex_prepare(r, at, n, notes);
@@ -94,8 +100,12 @@ static void cut_piece(const struct ig_regex *r, const char *text, struct ig_piec
     let_go(c);
 }
 
-static size_t count(const struct ig_buf *b) { return b->n / sizeof(struct ig_piece); }
-static struct ig_piece *items(const struct ig_buf *b) { return (struct ig_piece *)(void *)b->p; }
+static size_t count(const struct ig_buf *b) {
+    return b->n / sizeof(struct ig_piece);
+}
+static struct ig_piece *items(const struct ig_buf *b) {
+    return (struct ig_piece *)(void *)b->p;
+}
 
 static void swap_pieces(struct ig_enc *e) {
     struct ig_buf t = e->pieces[0];
@@ -103,7 +113,8 @@ static void swap_pieces(struct ig_enc *e) {
     e->pieces[1] = t;
 }
 
-static ingle_status split(struct ig_enc *e, const struct ig_regex *r, uint8_t behavior, bool invert, struct ig_str text) {
+static ingle_status split(struct ig_enc *e, const struct ig_regex *r, uint8_t behavior, bool invert,
+                          struct ig_str text) {
     size_t longest = 0;
     for (size_t i = 0; i < count(&e->pieces[0]); i++) {
         struct ig_piece p = items(&e->pieces[0])[i];
@@ -113,7 +124,8 @@ static ingle_status split(struct ig_enc *e, const struct ig_regex *r, uint8_t be
     if (!notes) return ig_fail_memory(e->err, longest * 2);
     ig_buf_clear(&e->pieces[1]);
     struct cut c = {.out = &e->pieces[1], .behavior = behavior, .invert = invert};
-    for (size_t i = 0; i < count(&e->pieces[0]); i++) cut_piece(r, text.p, items(&e->pieces[0])[i], notes, &c);
+    for (size_t i = 0; i < count(&e->pieces[0]); i++)
+        cut_piece(r, text.p, items(&e->pieces[0])[i], notes, &c);
     if (e->pieces[1].failed) return ig_fail_memory(e->err, e->pieces[1].n);
     swap_pieces(e);
     return INGLE_OK;
@@ -122,14 +134,16 @@ static ingle_status split(struct ig_enc *e, const struct ig_regex *r, uint8_t be
 /* ---- steps that rewrite the text: the other text buffer becomes the current one ---- */
 
 static struct ig_buf *other_text(struct ig_enc *e, struct ig_str text) {
-    struct ig_buf *b = &e->text[e->text[0].p && text.p >= e->text[0].p && text.p <= e->text[0].p + e->text[0].cap];
+    struct ig_buf *b =
+        &e->text[e->text[0].p && text.p >= e->text[0].p && text.p <= e->text[0].p + e->text[0].cap];
     ig_buf_clear(b);
     return b;
 }
 
 static ingle_status finish_rewrite(struct ig_enc *e, struct ig_buf *b, struct ig_str *text) {
     if (b->failed || e->pieces[1].failed) return ig_fail_memory(e->err, b->n);
-    if (b->n >= UINT32_MAX) return ig_fail(e->err, INGLE_LIMIT, "split the text", "the text is too long to tokenize");
+    if (b->n >= UINT32_MAX)
+        return ig_fail(e->err, INGLE_LIMIT, "split the text", "the text is too long to tokenize");
     *text = ig_buf_view(b);
     swap_pieces(e);
     e->turn++;
@@ -144,7 +158,8 @@ static ingle_status metaspace(struct ig_enc *e, const struct ig_pre *step, struc
         struct ig_piece p = items(&e->pieces[0])[i], q = {(uint32_t)b->n, 0};
         struct ig_str s = {text->p + p.start, p.end - p.start};
         bool marked = s.p[0] == ' ' || ig_str_starts(s, mark);
-        bool prepend = step->prepend == IG_PREPEND_ALWAYS || (step->prepend == IG_PREPEND_FIRST && e->at_start && !p.start);
+        bool prepend = step->prepend == IG_PREPEND_ALWAYS ||
+                       (step->prepend == IG_PREPEND_FIRST && e->at_start && !p.start);
         if (prepend && !marked) ig_buf_str(b, mark);
         for (size_t k = 0, from; k < s.n;) {
             for (from = k; k < s.n && s.p[k] != ' ';) k++;
@@ -265,7 +280,8 @@ ingle_status ig_pretokenize(struct ig_enc *e, struct ig_str in, struct ig_str *t
     const struct ig_vocab *v = e->v;
     *text = in;
     if (in.n >= UINT32_MAX)
-        return ig_fail(e->err, INGLE_LIMIT, "split the text", "a text of %zu bytes is too long to tokenize", in.n);
+        return ig_fail(e->err, INGLE_LIMIT, "split the text",
+                       "a text of %zu bytes is too long to tokenize", in.n);
     struct ig_piece all = {0, (uint32_t)in.n};
     ig_buf_clear(&e->pieces[0]);
     if (in.n) ig_buf_add(&e->pieces[0], (const char *)&all, sizeof all);
@@ -285,8 +301,15 @@ ingle_status ig_pretokenize(struct ig_enc *e, struct ig_str in, struct ig_str *t
 
 /* ---- GGUF's names ---- */
 
-enum { IG_PRE_IGNORE_MERGES = 1, IG_PRE_ADD_BOS = 2, IG_PRE_ADD_SEP = 4, IG_PRE_NO_BOS = 8, IG_PRE_MARK = 16,
-       IG_PRE_NEWLINES = 32, IG_PRE_RAW = 64 };
+enum {
+    IG_PRE_IGNORE_MERGES = 1,
+    IG_PRE_ADD_BOS = 2,
+    IG_PRE_ADD_SEP = 4,
+    IG_PRE_NO_BOS = 8,
+    IG_PRE_MARK = 16,
+    IG_PRE_NEWLINES = 32,
+    IG_PRE_RAW = 64
+};
 
 #define CUTS(id, ...) static const char *const cuts_##id[] = {__VA_ARGS__, NULL};
 #include "vocab/pre.def"
@@ -300,17 +323,21 @@ static const struct {
 #include "vocab/pre.def"
 };
 
-ingle_status ig_pre_named(struct ig_vocab *v, struct ig_str name, const struct ig_log *log, ingle_error *err) {
+ingle_status ig_pre_named(struct ig_vocab *v, struct ig_str name, const struct ig_log *log,
+                          ingle_error *err) {
     if (!name.p) {
-        ig_log(log, INGLE_LOG_WARN, "the file names no pre-tokenizer (tokenizer.ggml.pre): using \"default\", answers may be "
-                                    "worse than they should be; convert the model again");
+        ig_log(log, INGLE_LOG_WARN,
+               "the file names no pre-tokenizer (tokenizer.ggml.pre): using \"default\", answers "
+               "may be "
+               "worse than they should be; convert the model again");
         name = IG_STR("default");
     }
     size_t i = 0, n = sizeof names / sizeof *names;
     while (i < n && !ig_str_is(name, names[i].name)) i++;
     if (i == n)
         return ig_fail(err, INGLE_UNSUPPORTED, "a newer version of ingle may know it",
-                       "unknown pre-tokenizer \"%.*s\" (tokenizer.ggml.pre)", (int)(name.n < 100 ? name.n : 100), name.p);
+                       "unknown pre-tokenizer \"%.*s\" (tokenizer.ggml.pre)",
+                       (int)(name.n < 100 ? name.n : 100), name.p);
     unsigned flags = names[i].flags;
     v->ignore_merges = flags & IG_PRE_IGNORE_MERGES;
     v->newline_words = flags & IG_PRE_NEWLINES;
@@ -318,7 +345,8 @@ ingle_status ig_pre_named(struct ig_vocab *v, struct ig_str name, const struct i
     v->add_sep = flags & IG_PRE_ADD_SEP;
     v->tokens.bytes = !(flags & (IG_PRE_MARK | IG_PRE_RAW));
     if (flags & IG_PRE_MARK)
-        v->norm[v->n_norm++] = (struct ig_norm){.kind = IG_NORM_REPLACE, .from = IG_STR(" "), .to = IG_STR(IG_SPACE_MARK)};
+        v->norm[v->n_norm++] = (struct ig_norm){
+            .kind = IG_NORM_REPLACE, .from = IG_STR(" "), .to = IG_STR(IG_SPACE_MARK)};
     for (const char *const *c = names[i].cuts; *c; c++) {
         struct ig_pre *p = &v->pre[v->n_pre];
         *p = (struct ig_pre){.kind = IG_PRE_SPLIT, .behavior = IG_ISOLATED};

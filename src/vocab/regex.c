@@ -1,21 +1,30 @@
 /* The regex engine's automaton and its two passes.
  *
- * Characters are first reduced to classes: code points that no set of the pattern tells apart share one. The tree becomes
- * a program of CHAR, SPLIT, CHECK and LOOK instructions whose `next` is explicit. For every position of the text the set
- * of instructions that can still reach the end of a match is a function of the same set one character to the right, so
- * these sets are the states of a deterministic automaton that runs backwards; all its states are built when the pattern
- * is opened. The forward pass then follows, at every SPLIT, the preferred branch if it is in the set, else the other:
- * exactly what a backtracking matcher would end up doing. A look-ahead is a question to the set; a negative one too,
- * which is why sets of inner look-aheads are computed before those that ask them (`level`).
+ * Characters are first reduced to classes: code points that no set of the pattern tells apart share
+ * one. The tree becomes a program of CHAR, SPLIT, CHECK and LOOK instructions whose `next` is
+ * explicit. For every position of the text the set of instructions that can still reach the end of
+ * a match is a function of the same set one character to the right, so these sets are the states of
+ * a deterministic automaton that runs backwards; all its states are built when the pattern is
+ * opened. The forward pass then follows, at every SPLIT, the preferred branch if it is in the set,
+ * else the other: exactly what a backtracking matcher would end up doing. A look-ahead is a
+ * question to the set; a negative one too, which is why sets of inner look-aheads are computed
+ * before those that ask them (`level`).
  *
- * The subtle thing: inside loops whose body can be empty, membership in the set does not bound the walk, so `resolve`
- * remembers where it has been. */
+ * The subtle thing: inside loops whose body can be empty, membership in the set does not bound the
+ * walk, so `resolve` remembers where it has been. */
 #include "vocab/regex.h"
 #include "vocab/regex_set.h"
 #include "base/hash.h"
 #include "base/utf8.h"
 
-enum { MAX_INSTR = 60000, MAX_STATES = 6000, MAX_TABLE = 1 << 22, MAX_CLASSES = 255, MAX_CHECKS = 24, MAX_KINDS = 16 };
+enum {
+    MAX_INSTR = 60000,
+    MAX_STATES = 6000,
+    MAX_TABLE = 1 << 22,
+    MAX_CLASSES = 255,
+    MAX_CHECKS = 24,
+    MAX_KINDS = 16
+};
 enum { OP_MATCH, OP_CHAR, OP_SPLIT, OP_CHECK, OP_LOOK };
 enum { GO_MATCH = 0xffff, GO_DEAD = 0xfffe };
 enum { CHECK_AHEAD_NOT = 100 }; /* beside enum ig_re_assert: next character is not in the set */
@@ -24,7 +33,8 @@ struct instr {
     uint8_t op, level;
     bool negative;
     int32_t x, y; /* x: next or preferred; y: SPLIT's other */
-    int32_t arg;  /* CHAR: number among the CHARs; CHECK: number of the check; LOOK: first instruction of the body */
+    int32_t arg;  /* CHAR: number among the CHARs; CHECK: number of the check; LOOK: first
+                     instruction of the body */
 };
 
 struct check {
@@ -37,19 +47,20 @@ struct ig_regex {
     struct ig_mem *mem;
     size_t bytes;
     uint8_t ascii[128];
-    uint16_t *block_of;   /* [0x110000 / 128] */
-    uint8_t *blocks;      /* [n_blocks][128] */
+    uint16_t *block_of; /* [0x110000 / 128] */
+    uint8_t *blocks;    /* [n_blocks][128] */
     uint32_t n_classes, n_kinds, n_states;
-    uint8_t kind_of[256]; /* class -> kind of a preceding character; [n_classes] = start of the text */
+    uint8_t
+        kind_of[256]; /* class -> kind of a preceding character; [n_classes] = start of the text */
     uint16_t at_end[MAX_KINDS];
-    uint16_t *step;       /* [n_states][n_classes][n_kinds] */
-    bool *can_start;      /* [n_states] */
-    uint16_t *go;         /* [n_chars + 1][n_states] or NULL */
+    uint16_t *step;  /* [n_states][n_classes][n_kinds] */
+    bool *can_start; /* [n_states] */
+    uint16_t *go;    /* [n_chars + 1][n_states] or NULL */
     /* for the walk when `go` would be too large */
     struct instr *code;
     uint32_t n_code, n_chars, start;
-    uint32_t *char_at;    /* [n_chars] instruction */
-    uint64_t *alive;      /* [n_states][alive_words] */
+    uint32_t *char_at; /* [n_chars] instruction */
+    uint64_t *alive;   /* [n_states][alive_words] */
     uint32_t alive_words;
 };
 
@@ -60,16 +71,16 @@ struct build {
     struct ig_mem *mem;
     struct ig_str pattern;
     ingle_error *err;
-    struct ig_buf code;    /* struct instr */
-    struct ig_buf stack;   /* int32_t: children of a concatenation, to walk them backwards */
+    struct ig_buf code;  /* struct instr */
+    struct ig_buf stack; /* int32_t: children of a concatenation, to walk them backwards */
     struct check checks[MAX_CHECKS];
     uint32_t n_checks, n_chars;
     unsigned level, max_level;
     bool empty_loops;
     /* classes */
-    struct ig_buf bounds;  /* uint32_t: starts of the elementary intervals */
-    struct ig_buf owner;   /* uint16_t: class of each */
-    struct ig_buf char_set;/* int32_t: set of each CHAR */
+    struct ig_buf bounds;   /* uint32_t: starts of the elementary intervals */
+    struct ig_buf owner;    /* uint16_t: class of each */
+    struct ig_buf char_set; /* int32_t: set of each CHAR */
     /* states */
     uint32_t words;        /* of a set of CHARs */
     uint64_t *mask;        /* [n_classes][words]: CHARs that take the class */
@@ -79,18 +90,21 @@ struct build {
     struct ig_buf context; /* uint32_t: truth of the checks */
     uint32_t *slots;       /* hash table of state + 1 */
     uint32_t n_slots;
-    uint32_t *order;       /* instructions but CHAR, inner look-aheads first */
+    uint32_t *order; /* instructions but CHAR, inner look-aheads first */
     uint32_t order_end[256];
     uint32_t context_of[MAX_KINDS][256]; /* [kind before][class after; n_classes = end] */
 };
 
 static ingle_status too_large(struct build *b, const char *what) {
     size_t n = b->pattern.n < 200 ? b->pattern.n : 200;
-    return ig_fail(b->err, INGLE_UNSUPPORTED, "the pattern comes from the model's tokenizer: report it with the model's name",
+    return ig_fail(b->err, INGLE_UNSUPPORTED,
+                   "the pattern comes from the model's tokenizer: report it with the model's name",
                    "regex \"%.*s\": %s", (int)n, b->pattern.p, what);
 }
 
-static struct instr *instr(struct build *b, int32_t i) { return (struct instr *)(void *)b->code.p + i; }
+static struct instr *instr(struct build *b, int32_t i) {
+    return (struct instr *)(void *)b->code.p + i;
+}
 
 /* ---- program ---- */
 
@@ -122,7 +136,8 @@ static ingle_status emit_check(struct build *b, struct check c, int32_t next, in
 
 static ingle_status compile(struct build *b, int32_t node, int32_t next, int32_t *out);
 
-static ingle_status compile_repeat(struct build *b, const struct ig_re_node *n, int32_t next, int32_t *out) {
+static ingle_status compile_repeat(struct build *b, const struct ig_re_node *n, int32_t next,
+                                   int32_t *out) {
     int32_t leave = next, at = next, body;
     int32_t copies = n->min;
     if (n->possessive) {
@@ -133,15 +148,18 @@ static ingle_status compile_repeat(struct build *b, const struct ig_re_node *n, 
         int32_t split;
         IG_TRY(emit(b, (struct instr){.op = OP_SPLIT, .x = leave, .y = leave}, &split));
         IG_TRY(compile(b, n->child, split, &body));
-        if (n->lazy) instr(b, split)->y = body;
-        else instr(b, split)->x = body;
+        if (n->lazy)
+            instr(b, split)->y = body;
+        else
+            instr(b, split)->x = body;
         if (instr(b, body)->op != OP_CHAR) b->empty_loops = true;
         at = split;
         if (copies) at = body, copies--;
     } else {
         for (int32_t i = n->min; i < n->max; i++) {
             IG_TRY(compile(b, n->child, at, &body));
-            struct instr s = {.op = OP_SPLIT, .x = n->lazy ? leave : body, .y = n->lazy ? body : leave};
+            struct instr s = {
+                .op = OP_SPLIT, .x = n->lazy ? leave : body, .y = n->lazy ? body : leave};
             IG_TRY(emit(b, s, &at));
         }
     }
@@ -150,7 +168,8 @@ static ingle_status compile_repeat(struct build *b, const struct ig_re_node *n, 
     return INGLE_OK;
 }
 
-static ingle_status compile_list(struct build *b, const struct ig_re_node *n, int32_t next, int32_t *out) {
+static ingle_status compile_list(struct build *b, const struct ig_re_node *n, int32_t next,
+                                 int32_t *out) {
     size_t from = b->stack.n;
     for (int32_t c = n->child; c != IG_RE_NONE; c = ig_re_node(&b->tree, c)->next)
         ig_buf_add(&b->stack, (const char *)&c, sizeof c);
@@ -162,15 +181,18 @@ static ingle_status compile_list(struct build *b, const struct ig_re_node *n, in
         b->stack.n -= sizeof c;
         memcpy(&c, b->stack.p + b->stack.n, sizeof c);
         IG_TRY(compile(b, c, n->kind == IG_RE_CAT ? at : next, &entry));
-        if (n->kind == IG_RE_CAT || first) at = entry;
-        else IG_TRY(emit(b, (struct instr){.op = OP_SPLIT, .x = entry, .y = at}, &at));
+        if (n->kind == IG_RE_CAT || first)
+            at = entry;
+        else
+            IG_TRY(emit(b, (struct instr){.op = OP_SPLIT, .x = entry, .y = at}, &at));
         first = false;
     }
     *out = at;
     return INGLE_OK;
 }
 
-/* Instructions for `node` that continue at `next`; *out is the first. Depth is bounded by the parser's nesting limit. */
+/* Instructions for `node` that continue at `next`; *out is the first. Depth is bounded by the
+ * parser's nesting limit. */
 static ingle_status compile(struct build *b, int32_t node, int32_t next, int32_t *out) {
     struct ig_re_node n = *ig_re_node(&b->tree, node);
     int32_t body;
@@ -180,12 +202,15 @@ static ingle_status compile(struct build *b, int32_t node, int32_t next, int32_t
     case IG_RE_ALT: return compile_list(b, &n, next, out);
     case IG_RE_REPEAT: return compile_repeat(b, &n, next, out);
     case IG_RE_ASSERT:
-        return emit_check(b, (struct check){.kind = n.assertion, .negative = n.negative, .set = n.set}, next, out);
+        return emit_check(b,
+                          (struct check){.kind = n.assertion, .negative = n.negative, .set = n.set},
+                          next, out);
     case IG_RE_LOOK:
         if (++b->level > b->max_level) b->max_level = b->level;
         IG_TRY(compile(b, n.child, 0, &body));
         b->level--;
-        return emit(b, (struct instr){.op = OP_LOOK, .negative = n.negative, .x = next, .arg = body}, out);
+        return emit(
+            b, (struct instr){.op = OP_LOOK, .negative = n.negative, .x = next, .arg = body}, out);
     default: *out = next; return INGLE_OK;
     }
 }
@@ -206,7 +231,8 @@ static ingle_status collect_bounds(struct build *b) {
         const struct ig_set *set = ig_re_set(&b->tree, (int32_t)s);
         for (size_t i = 0; i < ig_set_count(set); i++) {
             uint32_t pair[2] = {ig_set_items(set)[2 * i], ig_set_items(set)[2 * i + 1] + 1};
-            ig_buf_add(&b->bounds, (const char *)pair, pair[1] <= 0x10ffff ? sizeof pair : sizeof *pair);
+            ig_buf_add(&b->bounds, (const char *)pair,
+                       pair[1] <= 0x10ffff ? sizeof pair : sizeof *pair);
         }
     }
     if (b->bounds.failed) return ig_fail_memory(b->err, b->bounds.n);
@@ -243,7 +269,8 @@ static ingle_status refine_classes(struct build *b) {
                     if (!in) seen_out[c] = 1;
                 } else if (in && seen_out[c]) {
                     if (!inside[c]) {
-                        if (classes >= MAX_CLASSES) return too_large(b, "too many different characters");
+                        if (classes >= MAX_CLASSES)
+                            return too_large(b, "too many different characters");
                         inside[c] = (uint16_t)classes++;
                     }
                     owner[i] = inside[c];
@@ -303,7 +330,8 @@ static void representatives(struct build *b, uint32_t *cp) {
 
 /* ---- assertions ---- */
 
-static bool behind_sees(const struct build *b, const struct check *c, const struct ig_set *word, uint32_t cp, bool start) {
+static bool behind_sees(const struct build *b, const struct check *c, const struct ig_set *word,
+                        uint32_t cp, bool start) {
     switch (c->kind) {
     case IG_AT_TEXT_START: return start;
     case IG_AT_LINE_START: return start || cp == '\n';
@@ -314,14 +342,15 @@ static bool behind_sees(const struct build *b, const struct check *c, const stru
     }
 }
 
-static bool check_holds(const struct build *b, const struct check *c, const struct ig_set *word, bool behind,
-                        uint32_t next, bool end) {
+static bool check_holds(const struct build *b, const struct check *c, const struct ig_set *word,
+                        bool behind, uint32_t next, bool end) {
     switch (c->kind) {
     case IG_AT_TEXT_START:
     case IG_AT_LINE_START: return behind;
     case IG_AT_BEHIND: return behind != c->negative;
     case IG_AT_TEXT_END: return end;
-    /* a newline that ends the text: approximated by "before a newline" would be wrong, so it is looked for below */
+    /* a newline that ends the text: approximated by "before a newline" would be wrong, so it is
+     * looked for below */
     case IG_AT_LAST_LINE_END: return end;
     case IG_AT_LINE_END: return end || next == '\n';
     case IG_AT_WORD_EDGE: return behind != (!end && ig_set_has(word, next));
@@ -331,7 +360,8 @@ static bool check_holds(const struct build *b, const struct check *c, const stru
     }
 }
 
-/* Which preceding characters the checks can tell apart, and the truth of all checks for each pair of neighbours. */
+/* Which preceding characters the checks can tell apart, and the truth of all checks for each pair
+ * of neighbours. */
 static ingle_status tabulate_checks(struct build *b, const struct ig_set *word) {
     struct ig_regex *r = b->r;
     uint32_t cp[MAX_CLASSES + 1], signature[MAX_KINDS];
@@ -351,14 +381,16 @@ static ingle_status tabulate_checks(struct build *b, const struct ig_set *word) 
             bool end = c == r->n_classes;
             b->context_of[k][c] = 0;
             for (uint32_t i = 0; i < b->n_checks; i++)
-                b->context_of[k][c] |= (uint32_t)check_holds(b, &b->checks[i], word, signature[k] >> i & 1,
-                                                             end ? 0 : cp[c], end)
-                                       << i;
+                b->context_of[k][c] |=
+                    (uint32_t)check_holds(b, &b->checks[i], word, signature[k] >> i & 1,
+                                          end ? 0 : cp[c], end)
+                    << i;
         }
     return INGLE_OK;
 }
 
-/* Word edges and lines need classes of their own: their sets must exist before the classes are made. */
+/* Word edges and lines need classes of their own: their sets must exist before the classes are
+ * made. */
 static ingle_status prepare_checks(struct build *b, struct ig_set *word) {
     bool words = false, lines = false;
     for (uint32_t i = 0; i < b->n_checks; i++) {
@@ -379,8 +411,12 @@ static ingle_status prepare_checks(struct build *b, struct ig_set *word) {
 
 /* ---- states ---- */
 
-static bool bit(const uint64_t *set, uint32_t i) { return set[i >> 6] >> (i & 63) & 1; }
-static void set_bit(uint64_t *set, uint32_t i) { set[i >> 6] |= (uint64_t)1 << (i & 63); }
+static bool bit(const uint64_t *set, uint32_t i) {
+    return set[i >> 6] >> (i & 63) & 1;
+}
+static void set_bit(uint64_t *set, uint32_t i) {
+    set[i >> 6] |= (uint64_t)1 << (i & 63);
+}
 
 static ingle_status prepare_states(struct build *b) {
     struct ig_regex *r = b->r;
@@ -403,26 +439,31 @@ static ingle_status prepare_states(struct build *b) {
     for (unsigned level = b->max_level + 1; level-- > 0;) {
         for (uint32_t i = 0; i < n; i++) {
             const struct instr *in = instr(b, (int32_t)i);
-            if (in->op == OP_CHAR) r->char_at[in->arg] = i;
-            else if (in->level == level) b->order[at++] = i;
+            if (in->op == OP_CHAR)
+                r->char_at[in->arg] = i;
+            else if (in->level == level)
+                b->order[at++] = i;
         }
         b->order_end[level] = at;
     }
     return INGLE_OK;
 }
 
-static bool is_alive(const struct build *b, const uint64_t *alive, uint32_t context, const struct instr *in) {
+static bool is_alive(const struct build *b, const uint64_t *alive, uint32_t context,
+                     const struct instr *in) {
     (void)b;
     switch (in->op) {
     case OP_MATCH: return true;
     case OP_SPLIT: return bit(alive, (uint32_t)in->x) || bit(alive, (uint32_t)in->y);
     case OP_CHECK: return (context >> in->arg & 1) && bit(alive, (uint32_t)in->x);
-    case OP_LOOK: return bit(alive, (uint32_t)in->arg) != in->negative && bit(alive, (uint32_t)in->x);
+    case OP_LOOK:
+        return bit(alive, (uint32_t)in->arg) != in->negative && bit(alive, (uint32_t)in->x);
     default: return false;
     }
 }
 
-/* From the live CHARs to everything that lives: inner look-aheads first, each level to its fixed point. */
+/* From the live CHARs to everything that lives: inner look-aheads first, each level to its fixed
+ * point. */
 static void close_set(struct build *b, const uint64_t *chars, uint32_t context, uint64_t *alive) {
     for (uint32_t i = 0; i < b->n_chars; i++)
         if (bit(chars, i)) set_bit(alive, b->r->char_at[i]);
@@ -473,7 +514,8 @@ static ingle_status new_state(struct build *b, const uint64_t *chars, uint32_t c
     ig_buf_add(&b->context, (const char *)&context, sizeof context);
     if (b->core.failed || b->alive.failed || b->chars.failed || b->context.failed)
         return ig_fail_memory(b->err, b->alive.n);
-    uint64_t *alive = (uint64_t *)(void *)(b->alive.p + alive_at), *core = (uint64_t *)(void *)(b->core.p + core_at);
+    uint64_t *alive = (uint64_t *)(void *)(b->alive.p + alive_at),
+             *core = (uint64_t *)(void *)(b->core.p + core_at);
     close_set(b, chars, context, alive);
     for (uint32_t i = 0; i < b->n_chars; i++)
         if (bit(alive, (uint32_t)instr(b, (int32_t)r->char_at[i])->x)) set_bit(core, i);
@@ -481,7 +523,8 @@ static ingle_status new_state(struct build *b, const uint64_t *chars, uint32_t c
     return INGLE_OK;
 }
 
-static ingle_status find_state(struct build *b, const uint64_t *chars, uint32_t context, uint16_t *out) {
+static ingle_status find_state(struct build *b, const uint64_t *chars, uint32_t context,
+                               uint16_t *out) {
     uint64_t at = ig_hash(chars, b->words * 8u, context) & (b->n_slots - 1);
     for (; b->slots[at]; at = (at + 1) & (b->n_slots - 1)) {
         uint32_t s = b->slots[at] - 1;
@@ -494,7 +537,8 @@ static ingle_status find_state(struct build *b, const uint64_t *chars, uint32_t 
     b->slots[at] = b->r->n_states + 1;
     *out = (uint16_t)b->r->n_states;
     IG_TRY(new_state(b, chars, context));
-    if (b->r->n_states * 2 > b->n_slots && !grow_slots(b)) return ig_fail_memory(b->err, b->n_slots);
+    if (b->r->n_states * 2 > b->n_slots && !grow_slots(b))
+        return ig_fail_memory(b->err, b->n_slots);
     return INGLE_OK;
 }
 
@@ -506,10 +550,12 @@ static ingle_status build_states(struct build *b, uint64_t *chars) {
     for (uint32_t k = 0; k < r->n_kinds && status == INGLE_OK; k++)
         status = find_state(b, chars, b->context_of[k][r->n_classes], &r->at_end[k]);
     for (uint32_t s = 0; s < r->n_states && status == INGLE_OK; s++) {
-        if ((size_t)(s + 1) * r->n_classes * r->n_kinds > MAX_TABLE) status = too_large(b, "its automaton is too large");
+        if ((size_t)(s + 1) * r->n_classes * r->n_kinds > MAX_TABLE)
+            status = too_large(b, "its automaton is too large");
         for (uint32_t c = 0; c < r->n_classes && status == INGLE_OK; c++) {
             const uint64_t *core = (const uint64_t *)(const void *)b->core.p + (size_t)s * b->words;
-            for (uint32_t w = 0; w < b->words; w++) chars[w] = core[w] & b->mask[(size_t)c * b->words + w];
+            for (uint32_t w = 0; w < b->words; w++)
+                chars[w] = core[w] & b->mask[(size_t)c * b->words + w];
             for (uint32_t k = 0; k < r->n_kinds && status == INGLE_OK; k++) {
                 uint16_t to = 0;
                 status = find_state(b, chars, b->context_of[k][c], &to);
@@ -525,8 +571,8 @@ static ingle_status build_states(struct build *b, uint64_t *chars) {
 
 /* ---- the forward walk ---- */
 
-/* The CHAR to consume, or GO_MATCH, from instruction `pc` in state `alive`. Branches that are not alive are never taken,
- * so without empty loops no alternative has to be remembered. */
+/* The CHAR to consume, or GO_MATCH, from instruction `pc` in state `alive`. Branches that are not
+ * alive are never taken, so without empty loops no alternative has to be remembered. */
 static uint16_t walk(const struct instr *code, const uint64_t *alive, uint32_t pc) {
     for (;;) {
         const struct instr *in = code + pc;
@@ -536,8 +582,10 @@ static uint16_t walk(const struct instr *code, const uint64_t *alive, uint32_t p
     }
 }
 
-/* The same with empty loops: a second visit fails, as a backtracking engine leaves a loop whose body matched nothing. */
-static uint16_t walk_loops(const struct instr *code, const uint64_t *alive, uint32_t pc, uint64_t *seen, int32_t *stack) {
+/* The same with empty loops: a second visit fails, as a backtracking engine leaves a loop whose
+ * body matched nothing. */
+static uint16_t walk_loops(const struct instr *code, const uint64_t *alive, uint32_t pc,
+                           uint64_t *seen, int32_t *stack) {
     size_t n = 0;
     for (;;) {
         const struct instr *in = code + pc;
@@ -554,7 +602,8 @@ static uint16_t walk_loops(const struct instr *code, const uint64_t *alive, uint
 static ingle_status build_walks(struct build *b) {
     struct ig_regex *r = b->r;
     size_t rows = (size_t)b->n_chars + 1, size = rows * r->n_states;
-    if (size > 400000) return b->empty_loops ? too_large(b, "its automaton is too large") : INGLE_OK;
+    if (size > 400000)
+        return b->empty_loops ? too_large(b, "its automaton is too large") : INGLE_OK;
     uint64_t *seen = ig_alloc(b->mem, r->alive_words * 8u);
     int32_t *stack = ig_alloc(b->mem, (r->n_code + 1) * sizeof *stack);
     r->go = ig_alloc(b->mem, size * sizeof *r->go);
@@ -611,8 +660,9 @@ static ingle_status build_automaton(struct build *b, int32_t root, struct ig_set
     return build_walks(b);
 }
 
-/* \Z is $ that only the last newline satisfies: rewritten to (?=\n?\z) before compiling would need a node; patterns in
- * the field do not use it on texts that end in a newline, so it is refused instead of being nearly right. */
+/* \Z is $ that only the last newline satisfies: rewritten to (?=\n?\z) before compiling would need
+ * a node; patterns in the field do not use it on texts that end in a newline, so it is refused
+ * instead of being nearly right. */
 static ingle_status refuse_last_line_end(struct build *b) {
     size_t n = b->tree.nodes.n / sizeof(struct ig_re_node);
     for (size_t i = 0; i < n; i++) {
@@ -623,8 +673,8 @@ static ingle_status refuse_last_line_end(struct build *b) {
     return INGLE_OK;
 }
 
-static ingle_status open_tree(struct ig_regex **out, struct ig_mem *mem, struct ig_str pattern, unsigned flags,
-                              bool literal, ingle_error *err) {
+static ingle_status open_tree(struct ig_regex **out, struct ig_mem *mem, struct ig_str pattern,
+                              unsigned flags, bool literal, ingle_error *err) {
     struct ig_regex *r = ig_calloc(mem, 1, sizeof *r);
     struct build *b = ig_calloc(mem, 1, sizeof *b);
     if (!r || !b) {
@@ -636,8 +686,8 @@ static ingle_status open_tree(struct ig_regex **out, struct ig_mem *mem, struct 
     r->bytes = sizeof *r;
     *b = (struct build){.r = r, .mem = mem, .pattern = pattern, .err = err};
     b->tree.mem = b->tree.nodes.mem = b->tree.sets.mem = mem;
-    struct ig_buf *bufs[] = {&b->code, &b->stack, &b->bounds, &b->owner, &b->char_set, &b->chars, &b->core, &b->alive,
-                             &b->context};
+    struct ig_buf *bufs[] = {&b->code,  &b->stack, &b->bounds, &b->owner,  &b->char_set,
+                             &b->chars, &b->core,  &b->alive,  &b->context};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) bufs[i]->mem = mem;
     struct ig_set word = {.ranges.mem = mem};
     int32_t root;
@@ -652,17 +702,20 @@ static ingle_status open_tree(struct ig_regex **out, struct ig_mem *mem, struct 
     ig_free(mem, b->order);
     ig_re_tree_free(&b->tree);
     ig_free(mem, b);
-    if (status != INGLE_OK) ig_regex_close(r);
-    else *out = r;
+    if (status != INGLE_OK)
+        ig_regex_close(r);
+    else
+        *out = r;
     return status;
 }
 
-ingle_status ig_regex_open(struct ig_regex **out, struct ig_mem *mem, struct ig_str pattern, unsigned flags,
-                           ingle_error *err) {
+ingle_status ig_regex_open(struct ig_regex **out, struct ig_mem *mem, struct ig_str pattern,
+                           unsigned flags, ingle_error *err) {
     return open_tree(out, mem, pattern, flags, false, err);
 }
 
-ingle_status ig_regex_open_literal(struct ig_regex **out, struct ig_mem *mem, struct ig_str literal, ingle_error *err) {
+ingle_status ig_regex_open_literal(struct ig_regex **out, struct ig_mem *mem, struct ig_str literal,
+                                   ingle_error *err) {
     return open_tree(out, mem, literal, 0, true, err);
 }
 
@@ -680,12 +733,15 @@ void ig_regex_close(struct ig_regex *r) {
     ig_free(m, r);
 }
 
-size_t ig_regex_memory(const struct ig_regex *r) { return r ? r->bytes : 0; }
+size_t ig_regex_memory(const struct ig_regex *r) {
+    return r ? r->bytes : 0;
+}
 
 /* ---- matching ---- */
 
-/* The character that ends at `end` > 0: where it starts and its class. Bytes that are not UTF-8 count one by one as
- * U+FFFD; both passes agree on them because a lead byte never lies inside a valid sequence. */
+/* The character that ends at `end` > 0: where it starts and its class. Bytes that are not UTF-8
+ * count one by one as U+FFFD; both passes agree on them because a lead byte never lies inside a
+ * valid sequence. */
 static size_t char_before(const struct ig_regex *r, const char *text, size_t end, uint8_t *class) {
     unsigned char c = (unsigned char)text[end - 1];
     if (c < 0x80) {
@@ -734,8 +790,8 @@ static uint16_t next_char(const struct ig_regex *r, uint32_t row, uint16_t s) {
     return walk(r->code, r->alive + (size_t)s * r->alive_words, pc);
 }
 
-bool ig_regex_next(const struct ig_regex *r, const char *text, size_t n, const uint16_t *notes, size_t from,
-                   size_t *start, size_t *end) {
+bool ig_regex_next(const struct ig_regex *r, const char *text, size_t n, const uint16_t *notes,
+                   size_t from, size_t *start, size_t *end) {
     size_t at = from;
     while (at <= n && !r->can_start[notes[at]]) {
         if (at == n) return false;

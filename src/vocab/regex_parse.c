@@ -1,6 +1,6 @@
-/* Pattern text to syntax tree. Nodes are numbered and live in one growing array, so nothing points into memory that may
- * move. Recursion is bounded by the nesting limit. Case-insensitive groups are resolved here: their sets are folded, the
- * rest of the engine never hears of case. */
+/* Pattern text to syntax tree. Nodes are numbered and live in one growing array, so nothing points
+ * into memory that may move. Recursion is bounded by the nesting limit. Case-insensitive groups are
+ * resolved here: their sets are folded, the rest of the engine never hears of case. */
 #include "vocab/regex_set.h"
 #include "vocab/regex.h"
 #include "base/utf8.h"
@@ -18,12 +18,17 @@ struct parser {
 
 static ingle_status wrong(struct parser *p, ingle_status code, const char *what) {
     size_t n = p->pattern.n < 200 ? p->pattern.n : 200;
-    return ig_fail(p->err, code, "the pattern comes from the model's tokenizer: report it with the model's name",
+    return ig_fail(p->err, code,
+                   "the pattern comes from the model's tokenizer: report it with the model's name",
                    "regex \"%.*s\": %s at byte %zu", (int)n, p->pattern.p, what, p->at);
 }
 
-static bool more(const struct parser *p) { return p->at < p->pattern.n; }
-static char peek(const struct parser *p) { return p->at < p->pattern.n ? p->pattern.p[p->at] : 0; }
+static bool more(const struct parser *p) {
+    return p->at < p->pattern.n;
+}
+static char peek(const struct parser *p) {
+    return p->at < p->pattern.n ? p->pattern.p[p->at] : 0;
+}
 static bool ahead(const struct parser *p, const char *z) {
     return ig_str_starts((struct ig_str){p->pattern.p + p->at, p->pattern.n - p->at}, ig_str_of(z));
 }
@@ -71,13 +76,18 @@ static ingle_status set_node(struct parser *p, struct ig_set *s, bool negate, in
 }
 
 static ingle_status assert_node(struct parser *p, enum ig_re_assert kind, int32_t *out) {
-    struct ig_re_node n = {.kind = IG_RE_ASSERT, .assertion = (uint8_t)kind, .child = IG_RE_NONE, .next = IG_RE_NONE,
+    struct ig_re_node n = {.kind = IG_RE_ASSERT,
+                           .assertion = (uint8_t)kind,
+                           .child = IG_RE_NONE,
+                           .next = IG_RE_NONE,
                            .set = IG_RE_NONE};
     return add_node(p, n, out);
 }
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
 }
 
 static ingle_status hex(struct parser *p, unsigned min, unsigned max, uint32_t *cp) {
@@ -125,7 +135,8 @@ static ingle_status character(struct parser *p, uint32_t *cp) {
     return INGLE_OK;
 }
 
-/* \s \d \w \h \p{..} and their complements at the cursor: *is tells whether there was one; then it was added to s. */
+/* \s \d \w \h \p{..} and their complements at the cursor: *is tells whether there was one; then it
+ * was added to s. */
 static ingle_status class_escape(struct parser *p, struct ig_set *s, bool *is) {
     *is = false;
     if (peek(p) != '\\' || p->at + 1 >= p->pattern.n) return INGLE_OK;
@@ -169,8 +180,9 @@ static ingle_status posix_class(struct parser *p, struct ig_set *s, bool *is) {
     if (!ig_str_find(rest, IG_STR(":]"), &end) || end > 16) return INGLE_OK;
     p->at += end + 4;
     *is = true;
-    return ig_set_property(s, (struct ig_str){rest.p, end}) ? INGLE_OK
-                                                            : wrong(p, INGLE_UNSUPPORTED, "unknown [:class:]");
+    return ig_set_property(s, (struct ig_str){rest.p, end})
+               ? INGLE_OK
+               : wrong(p, INGLE_UNSUPPORTED, "unknown [:class:]");
 }
 
 static ingle_status bracket(struct parser *p, struct ig_set *out);
@@ -191,8 +203,10 @@ static ingle_status bracket_item(struct parser *p, struct ig_set *s) {
     IG_TRY(class_escape(p, s, &is));
     if (is) return INGLE_OK;
     uint32_t first, last;
-    if (eat(p, "\\b")) first = 8;
-    else IG_TRY(character(p, &first));
+    if (eat(p, "\\b"))
+        first = 8;
+    else
+        IG_TRY(character(p, &first));
     last = first;
     if (peek(p) == '-' && p->at + 1 < p->pattern.n && p->pattern.p[p->at + 1] != ']') {
         size_t back = p->at++;
@@ -222,8 +236,10 @@ static ingle_status bracket_body(struct parser *p, struct ig_set *out) {
         } else if (peek(p) == ']' && !first) {
             break;
         } else if (!(p->flags & IG_REGEX_TEXT_ANCHORS) && eat(p, "&&")) {
-            if (joined) ig_set_intersect(&left, out);
-            else ig_set_union(&left, out);
+            if (joined)
+                ig_set_intersect(&left, out);
+            else
+                ig_set_union(&left, out);
             ig_set_free(out);
             *out = (struct ig_set){.ranges.mem = p->t->mem};
             joined = true;
@@ -252,10 +268,12 @@ static ingle_status alternation(struct parser *p, int32_t *out);
 static ingle_status look(struct parser *p, bool negative, bool behind, int32_t *out) {
     int32_t child;
     IG_TRY(alternation(p, &child));
-    struct ig_re_node n = {.kind = IG_RE_LOOK, .negative = negative, .child = child, .next = IG_RE_NONE};
+    struct ig_re_node n = {
+        .kind = IG_RE_LOOK, .negative = negative, .child = child, .next = IG_RE_NONE};
     if (!behind) return add_node(p, n, out);
     struct ig_re_node body = *ig_re_node(p->t, child);
-    if (body.kind != IG_RE_SET) return wrong(p, INGLE_UNSUPPORTED, "look-behind of more than one character");
+    if (body.kind != IG_RE_SET)
+        return wrong(p, INGLE_UNSUPPORTED, "look-behind of more than one character");
     n.kind = IG_RE_ASSERT;
     n.assertion = IG_AT_BEHIND;
     n.set = body.set;
@@ -268,8 +286,10 @@ static ingle_status atomic(struct parser *p, int32_t *out) {
     int32_t child;
     IG_TRY(alternation(p, &child));
     struct ig_re_node *n = ig_re_node(p->t, child);
-    if (n->kind == IG_RE_REPEAT && !n->lazy && ig_re_node(p->t, n->child)->kind == IG_RE_SET) n->possessive = true;
-    else if (n->kind != IG_RE_SET) return wrong(p, INGLE_UNSUPPORTED, "atomic group");
+    if (n->kind == IG_RE_REPEAT && !n->lazy && ig_re_node(p->t, n->child)->kind == IG_RE_SET)
+        n->possessive = true;
+    else if (n->kind != IG_RE_SET)
+        return wrong(p, INGLE_UNSUPPORTED, "atomic group");
     *out = child;
     return INGLE_OK;
 }
@@ -281,9 +301,12 @@ static ingle_status inline_flags(struct parser *p, bool *group) {
         switch (peek(p)) {
         case '-': on = false; break;
         case 'i': p->fold = on; break;
-        case 'm': case 's': p->dotall = on; break;
+        case 'm':
+        case 's': p->dotall = on; break;
         case 'x': p->extended = on; break;
-        case 'u': case 'a': case 'd': break;
+        case 'u':
+        case 'a':
+        case 'd': break;
         default: return wrong(p, INGLE_UNSUPPORTED, "unknown group");
         }
     }
@@ -303,14 +326,22 @@ static ingle_status group(struct parser *p, int32_t *out) {
     if (eat(p, "?#")) {
         while (more(p) && peek(p) != ')') p->at++;
         IG_TRY(close_group(p));
-        return add_node(p, (struct ig_re_node){.kind = IG_RE_EMPTY, .child = IG_RE_NONE, .next = IG_RE_NONE}, out);
+        return add_node(
+            p, (struct ig_re_node){.kind = IG_RE_EMPTY, .child = IG_RE_NONE, .next = IG_RE_NONE},
+            out);
     }
-    if (eat(p, "?:")) IG_TRY(alternation(p, out));
-    else if (eat(p, "?=")) IG_TRY(look(p, false, false, out));
-    else if (eat(p, "?!")) IG_TRY(look(p, true, false, out));
-    else if (eat(p, "?<=")) IG_TRY(look(p, false, true, out));
-    else if (eat(p, "?<!")) IG_TRY(look(p, true, true, out));
-    else if (eat(p, "?>")) IG_TRY(atomic(p, out));
+    if (eat(p, "?:"))
+        IG_TRY(alternation(p, out));
+    else if (eat(p, "?="))
+        IG_TRY(look(p, false, false, out));
+    else if (eat(p, "?!"))
+        IG_TRY(look(p, true, false, out));
+    else if (eat(p, "?<="))
+        IG_TRY(look(p, false, true, out));
+    else if (eat(p, "?<!"))
+        IG_TRY(look(p, true, true, out));
+    else if (eat(p, "?>"))
+        IG_TRY(atomic(p, out));
     else if (eat(p, "?<") || eat(p, "?P<")) {
         while (more(p) && peek(p) != '>') p->at++;
         if (!eat(p, ">")) return wrong(p, INGLE_BAD_FILE, "missing >");
@@ -334,7 +365,10 @@ static ingle_status escape_assertion(struct parser *p, int32_t *out, bool *is) {
     static const struct {
         char c;
         uint8_t kind;
-    } table[] = {{'A', IG_AT_TEXT_START}, {'z', IG_AT_TEXT_END}, {'Z', IG_AT_LAST_LINE_END}, {'b', IG_AT_WORD_EDGE},
+    } table[] = {{'A', IG_AT_TEXT_START},
+                 {'z', IG_AT_TEXT_END},
+                 {'Z', IG_AT_LAST_LINE_END},
+                 {'b', IG_AT_WORD_EDGE},
                  {'B', IG_AT_NO_WORD_EDGE}};
     *is = false;
     if (peek(p) != '\\' || p->at + 1 >= p->pattern.n) return INGLE_OK;
@@ -376,8 +410,10 @@ static ingle_status atom(struct parser *p, int32_t *out) {
             if (status == INGLE_OK) ig_set_add(&s, cp, cp);
         }
     }
-    if (status == INGLE_OK) status = set_node(p, &s, false, out);
-    else ig_set_free(&s);
+    if (status == INGLE_OK)
+        status = set_node(p, &s, false, out);
+    else
+        ig_set_free(&s);
     p->fold = saved;
     return status;
 }
@@ -415,11 +451,16 @@ static ingle_status repeat(struct parser *p, int32_t *out) {
     for (unsigned suffixes = 0;; suffixes++) {
         struct ig_re_node n = {.kind = IG_RE_REPEAT, .max = IG_RE_UNBOUNDED, .next = IG_RE_NONE};
         bool braces = false;
-        if (eat(p, "*")) n.min = 0;
-        else if (eat(p, "+")) n.min = 1;
-        else if (eat(p, "?")) n.max = 1;
-        else if (peek(p) == '{' && counts(p, &n.min, &n.max)) braces = true;
-        else return INGLE_OK;
+        if (eat(p, "*"))
+            n.min = 0;
+        else if (eat(p, "+"))
+            n.min = 1;
+        else if (eat(p, "?"))
+            n.max = 1;
+        else if (peek(p) == '{' && counts(p, &n.min, &n.max))
+            braces = true;
+        else
+            return INGLE_OK;
         if (suffixes > MAX_DEPTH) return wrong(p, INGLE_UNSUPPORTED, "nested too deeply");
         if (n.max < n.min) return wrong(p, INGLE_BAD_FILE, "repeat count is the wrong way round");
         if (n.min > MAX_REPEAT || (n.max != IG_RE_UNBOUNDED && n.max > MAX_REPEAT))
@@ -441,15 +482,19 @@ static void skip_blanks(struct parser *p) {
         char c = peek(p);
         if (c == '#')
             while (more(p) && peek(p) != '\n') p->at++;
-        else if (c == ' ' || (c >= 9 && c <= 13)) p->at++;
-        else return;
+        else if (c == ' ' || (c >= 9 && c <= 13))
+            p->at++;
+        else
+            return;
     }
 }
 
 /* Chains `item` behind `last` or makes it the list's first. */
 static void append(struct parser *p, int32_t list, int32_t *last, int32_t item) {
-    if (*last == IG_RE_NONE) ig_re_node(p->t, list)->child = item;
-    else ig_re_node(p->t, *last)->next = item;
+    if (*last == IG_RE_NONE)
+        ig_re_node(p->t, list)->child = item;
+    else
+        ig_re_node(p->t, *last)->next = item;
     *last = item;
 }
 
@@ -488,7 +533,8 @@ static ingle_status alternation(struct parser *p, int32_t *out) {
     return INGLE_OK;
 }
 
-ingle_status ig_re_parse(struct ig_re_tree *t, struct ig_str pattern, unsigned flags, int32_t *root, ingle_error *err) {
+ingle_status ig_re_parse(struct ig_re_tree *t, struct ig_str pattern, unsigned flags, int32_t *root,
+                         ingle_error *err) {
     struct parser p = {.t = t, .pattern = pattern, .flags = flags, .err = err};
     if (pattern.n > 1u << 20) return wrong(&p, INGLE_UNSUPPORTED, "too long");
     IG_TRY(alternation(&p, root));
@@ -496,7 +542,8 @@ ingle_status ig_re_parse(struct ig_re_tree *t, struct ig_str pattern, unsigned f
     return INGLE_OK;
 }
 
-ingle_status ig_re_parse_literal(struct ig_re_tree *t, struct ig_str literal, int32_t *root, ingle_error *err) {
+ingle_status ig_re_parse_literal(struct ig_re_tree *t, struct ig_str literal, int32_t *root,
+                                 ingle_error *err) {
     struct parser p = {.t = t, .pattern = literal, .err = err};
     struct ig_re_node n = {.kind = IG_RE_CAT, .child = IG_RE_NONE, .next = IG_RE_NONE};
     int32_t last = IG_RE_NONE;

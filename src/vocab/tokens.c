@@ -1,8 +1,9 @@
 /* The token table: where each token's text lies, what it decodes to, and a hash from text to id.
  *
- * Spellings stay where the file has them; only an offset per token is kept, the length is read from the file again.
- * Decoded pieces are one block. The hash compares a 32-bit fingerprint, then the text itself, so a collision costs a
- * comparison, never a wrong answer. Special tokens are not in it: a stranger's text must not spell a control token. */
+ * Spellings stay where the file has them; only an offset per token is kept, the length is read from
+ * the file again. Decoded pieces are one block. The hash compares a 32-bit fingerprint, then the
+ * text itself, so a collision costs a comparison, never a wrong answer. Special tokens are not in
+ * it: a stranger's text must not spell a control token. */
 #include "vocab/impl.h"
 #include "base/utf8.h"
 
@@ -40,9 +41,12 @@ uint64_t ig_vocab_hash(const char *p, size_t n) {
     return h ^ h >> 32;
 }
 
-/* ---- the byte alphabet: printable Latin-1 stands for itself, the rest are U+0100 and up in order ---- */
+/* ---- the byte alphabet: printable Latin-1 stands for itself, the rest are U+0100 and up in order
+ * ---- */
 
-static bool prints(unsigned b) { return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174; }
+static bool prints(unsigned b) {
+    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+}
 
 uint32_t ig_alphabet_encode(uint8_t byte) {
     if (prints(byte)) return byte;
@@ -66,7 +70,8 @@ size_t ig_alphabet_text(struct ig_str s, char *out) {
             i++;
             continue;
         }
-        if (c < 0xc2 || c > 0xc5 || i + 1 >= s.n || ((unsigned char)s.p[i + 1] & 0xc0) != 0x80) return SIZE_MAX;
+        if (c < 0xc2 || c > 0xc5 || i + 1 >= s.n || ((unsigned char)s.p[i + 1] & 0xc0) != 0x80)
+            return SIZE_MAX;
         int b = ig_alphabet_decode((uint32_t)(c & 0x1f) << 6 | ((unsigned char)s.p[i + 1] & 0x3f));
         if (b < 0) return SIZE_MAX;
         out[n++] = (char)b;
@@ -76,7 +81,10 @@ size_t ig_alphabet_text(struct ig_str s, char *out) {
 }
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 int ig_byte_token(struct ig_str s) {
@@ -90,21 +98,24 @@ int ig_byte_token(struct ig_str s) {
 struct ig_str ig_tokens_spelling(const struct ig_tokens *t, int32_t id) {
     const uint8_t *p = t->strings.data + t->at[id];
     uint64_t n = 0;
-    for (unsigned i = t->strings.length_size; i-- > 0;) n = n << 8 | p[(int)i - t->strings.length_size];
+    for (unsigned i = t->strings.length_size; i-- > 0;)
+        n = n << 8 | p[(int)i - t->strings.length_size];
     return (struct ig_str){(const char *)p, (size_t)n};
 }
 
 float ig_tokens_score(const struct ig_tokens *t, int32_t id) {
     if (!t->scores) return 0;
     const uint8_t *p = t->scores + 4 * (size_t)id;
-    uint32_t bits = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    uint32_t bits =
+        (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
     float f;
     memcpy(&f, &bits, 4);
     return f;
 }
 
 /* Walks the array once, before anything is allocated. */
-static ingle_status check_strings(const struct ig_vocab_strings *s, uint64_t *total, ingle_error *err) {
+static ingle_status check_strings(const struct ig_vocab_strings *s, uint64_t *total,
+                                  ingle_error *err) {
     const char *hint = "the file is damaged: download it again";
     uint64_t at = 0, empty = 0;
     *total = 0;
@@ -112,32 +123,37 @@ static ingle_status check_strings(const struct ig_vocab_strings *s, uint64_t *to
         return ig_fail(err, INGLE_INTERNAL, NULL, "tokens: length size %u", s->length_size);
     if (!s->count) return ig_fail(err, INGLE_BAD_FILE, hint, "the vocabulary has no tokens");
     if (s->count > MAX_TOKENS || s->bytes > UINT32_MAX)
-        return ig_fail(err, INGLE_BAD_FILE, hint, "the vocabulary claims %llu tokens in %llu bytes (at most %d)",
+        return ig_fail(err, INGLE_BAD_FILE, hint,
+                       "the vocabulary claims %llu tokens in %llu bytes (at most %d)",
                        (unsigned long long)s->count, (unsigned long long)s->bytes, MAX_TOKENS);
     for (uint64_t i = 0; i < s->count; i++) {
         if (s->bytes - at < s->length_size)
-            return ig_fail(err, INGLE_BAD_FILE, hint, "token %llu lies behind the end of its array", (unsigned long long)i);
+            return ig_fail(err, INGLE_BAD_FILE, hint, "token %llu lies behind the end of its array",
+                           (unsigned long long)i);
         uint64_t n = 0;
         for (unsigned b = s->length_size; b-- > 0;) n = n << 8 | s->data[at + b];
         at += s->length_size;
         if (n > s->bytes - at)
-            return ig_fail(err, INGLE_BAD_FILE, hint, "token %llu of %llu bytes does not fit its array",
-                           (unsigned long long)i, (unsigned long long)n);
+            return ig_fail(err, INGLE_BAD_FILE, hint,
+                           "token %llu of %llu bytes does not fit its array", (unsigned long long)i,
+                           (unsigned long long)n);
         if (n > MAX_TOKEN_BYTES)
-            return ig_fail(err, INGLE_BAD_FILE, hint, "token %llu has %llu bytes (at most %d)", (unsigned long long)i,
-                           (unsigned long long)n, MAX_TOKEN_BYTES);
+            return ig_fail(err, INGLE_BAD_FILE, hint, "token %llu has %llu bytes (at most %d)",
+                           (unsigned long long)i, (unsigned long long)n, MAX_TOKEN_BYTES);
         empty += !n;
         at += n;
         *total += n;
     }
     if (empty > 1000 && empty > s->count / 2)
-        return ig_fail(err, INGLE_BAD_FILE, hint, "%llu of %llu tokens are empty", (unsigned long long)empty,
-                       (unsigned long long)s->count);
+        return ig_fail(err, INGLE_BAD_FILE, hint, "%llu of %llu tokens are empty",
+                       (unsigned long long)empty, (unsigned long long)s->count);
     return INGLE_OK;
 }
 
-/* Decoded text of a token into out (room for its spelling); false if it is not in the model's own alphabet. */
-static bool decode_piece(enum ig_spelling_kind kind, unsigned type, struct ig_str s, char *out, size_t *n) {
+/* Decoded text of a token into out (room for its spelling); false if it is not in the model's own
+ * alphabet. */
+static bool decode_piece(enum ig_spelling_kind kind, unsigned type, struct ig_str s, char *out,
+                         size_t *n) {
     memcpy(out, s.p, s.n);
     *n = s.n;
     int byte = ig_byte_token(s);
@@ -147,7 +163,8 @@ static bool decode_piece(enum ig_spelling_kind kind, unsigned type, struct ig_st
         return true;
     }
     if (type == IG_TOKEN_CONTROL || type == IG_TOKEN_UNKNOWN) return false;
-    if (type == IG_TOKEN_USER) return kind == IG_SPELL_MARK; /* spelled raw; SPM can also reach it by merging */
+    if (type == IG_TOKEN_USER)
+        return kind == IG_SPELL_MARK; /* spelled raw; SPM can also reach it by merging */
     if (kind == IG_SPELL_BYTES) {
         size_t len = ig_alphabet_text(s, out);
         if (len != SIZE_MAX) {
@@ -176,7 +193,8 @@ static struct ig_str hashed_text(const struct ig_tokens *t, int32_t id) {
     return t->bytes ? ig_tokens_piece(t, id) : ig_tokens_spelling(t, id);
 }
 
-/* Bytes beyond the end of a token are never read: pieces has 8 spare bytes, spellings lie in a checked array. */
+/* Bytes beyond the end of a token are never read: pieces has 8 spare bytes, spellings lie in a
+ * checked array. */
 static ingle_status insert(struct ig_tokens *t, int32_t id, uint64_t hash, ingle_error *err) {
     uint64_t fingerprint = hash >> 32;
     struct ig_str text = hashed_text(t, id);
@@ -189,7 +207,8 @@ static ingle_status insert(struct ig_tokens *t, int32_t id, uint64_t hash, ingle
         if (slot >> 32 != fingerprint) continue;
         int32_t other = (int32_t)((uint32_t)slot - 1);
         if (ig_str_eq(hashed_text(t, other), text))
-            return ig_fail(err, INGLE_BAD_FILE, "the vocabulary is damaged: convert the model again",
+            return ig_fail(err, INGLE_BAD_FILE,
+                           "the vocabulary is damaged: convert the model again",
                            "tokens %d and %d have the same text \"%.*s\"", other, id,
                            (int)(text.n < 60 ? text.n : 60), text.p);
     }
@@ -225,8 +244,10 @@ static ingle_status index_hidden(struct ig_tokens *t, struct ig_mem *mem, ingle_
         for (; t->hidden[at]; at = (at + 1) & t->hidden_mask) {
             int32_t other = (int32_t)((uint32_t)t->hidden[at] - 1);
             if (ig_str_eq(ig_tokens_spelling(t, other), s))
-                return ig_fail(err, INGLE_BAD_FILE, "the vocabulary is damaged: convert the model again",
-                               "tokens %d and %d have the same text \"%.*s\"", other, id, (int)(s.n < 60 ? s.n : 60), s.p);
+                return ig_fail(err, INGLE_BAD_FILE,
+                               "the vocabulary is damaged: convert the model again",
+                               "tokens %d and %d have the same text \"%.*s\"", other, id,
+                               (int)(s.n < 60 ? s.n : 60), s.p);
         }
         t->hidden[at] = hash >> 32 << 32 | ((uint32_t)id + 1);
     }
@@ -238,20 +259,24 @@ int32_t ig_tokens_spelled(const struct ig_tokens *t, struct ig_str s) {
     int32_t id = IG_NO_TOKEN;
     if (!s.n) return IG_NO_TOKEN;
     uint64_t hash = ig_vocab_hash(s.p, s.n);
-    for (uint32_t at = (uint32_t)hash & t->hidden_mask; t->hidden[at]; at = (at + 1) & t->hidden_mask) {
+    for (uint32_t at = (uint32_t)hash & t->hidden_mask; t->hidden[at];
+         at = (at + 1) & t->hidden_mask) {
         int32_t other = (int32_t)((uint32_t)t->hidden[at] - 1);
-        if (t->hidden[at] >> 32 == hash >> 32 && ig_str_eq(ig_tokens_spelling(t, other), s)) return other;
+        if (t->hidden[at] >> 32 == hash >> 32 && ig_str_eq(ig_tokens_spelling(t, other), s))
+            return other;
     }
     if (!t->bytes) return ig_tokens_find(t, s.p, s.n, hash);
     if (s.n <= sizeof scratch) {
         size_t n = ig_alphabet_text(s, scratch);
-        return n == SIZE_MAX ? IG_NO_TOKEN : ig_tokens_find(t, scratch, n, ig_vocab_hash(scratch, n));
+        return n == SIZE_MAX ? IG_NO_TOKEN
+                             : ig_tokens_find(t, scratch, n, ig_vocab_hash(scratch, n));
     }
     for (id = t->n - 1; id >= 0 && !ig_str_eq(ig_tokens_spelling(t, id), s);) id--;
     return id;
 }
 
-static void note_byte(struct ig_tokens *t, int32_t id, unsigned type, struct ig_str spelling, struct ig_str piece) {
+static void note_byte(struct ig_tokens *t, int32_t id, unsigned type, struct ig_str spelling,
+                      struct ig_str piece) {
     if (type == IG_TOKEN_BYTE) {
         int b = ig_byte_token(spelling);
         if (b >= 0) t->byte_id[b] = id;
@@ -296,7 +321,8 @@ ingle_status ig_tokens_build(struct ig_tokens *t, struct ig_mem *mem, enum ig_sp
     t->piece_at = ig_alloc(mem, (n + 1) * sizeof *t->piece_at);
     t->pieces = ig_alloc(mem, (size_t)total + 8);
     t->slots = ig_calloc(mem, slots, sizeof *t->slots);
-    if (!t->at || !t->piece_at || !t->pieces || !t->slots) return ig_fail_memory(err, (size_t)total);
+    if (!t->at || !t->piece_at || !t->pieces || !t->slots)
+        return ig_fail_memory(err, (size_t)total);
     t->piece_at[0] = 0;
     for (unsigned b = 0; b < 256; b++) t->byte_id[b] = IG_NO_TOKEN;
     IG_TRY(fill(t, kind, err));

@@ -1,9 +1,11 @@
-/* The character database and normalization. Look-ups are two table steps or a binary search over a sorted table.
+/* The character database and normalization. Look-ups are two table steps or a binary search over a
+ * sorted table.
  *
- * Normalization works run by run: a run starts at a character of combining class 0 and takes in what follows with a class
- * above 0. Runs are bounded only by the text, so sorting marks uses a stable counting by class instead of insertion:
- * a hostile run of a million marks stays linear. Composition needs no look-back beyond the run's starter, but a starter
- * may compose with the next starter (Hangul, and a few Indic vowels), so a finished run is held until the next one begins. */
+ * Normalization works run by run: a run starts at a character of combining class 0 and takes in
+ * what follows with a class above 0. Runs are bounded only by the text, so sorting marks uses a
+ * stable counting by class instead of insertion: a hostile run of a million marks stays linear.
+ * Composition needs no look-back beyond the run's starter, but a starter may compose with the next
+ * starter (Hangul, and a few Indic vowels), so a finished run is held until the next one begins. */
 #include "vocab/unicode.h"
 #include "base/utf8.h"
 
@@ -35,13 +37,17 @@ unsigned ig_unicode_script(uint32_t cp) {
     size_t lo = 0, hi = sizeof ig_script_start / sizeof *ig_script_start;
     while (hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
-        if (ig_script_start[mid] <= cp) lo = mid;
-        else hi = mid;
+        if (ig_script_start[mid] <= cp)
+            lo = mid;
+        else
+            hi = mid;
     }
     return ig_script_value[lo];
 }
 
-unsigned ig_unicode_scripts(void) { return IG_SCRIPT_COUNT; }
+unsigned ig_unicode_scripts(void) {
+    return IG_SCRIPT_COUNT;
+}
 
 const char *ig_unicode_script_name(unsigned script) {
     return ig_script_names[script < IG_SCRIPT_COUNT ? script : 0];
@@ -59,8 +65,8 @@ bool ig_unicode_script_ranges(unsigned script, ig_unicode_range_fn put, void *ud
 
 bool ig_unicode_is_space(uint32_t cp) {
     if (cp < 0x80) return cp == ' ' || (cp >= 9 && cp <= 13);
-    return cp == 0x85 || cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 ||
-           cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000;
+    return cp == 0x85 || cp == 0xa0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) ||
+           cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000;
 }
 
 bool ig_unicode_is_letter(uint32_t cp) {
@@ -81,9 +87,10 @@ bool ig_unicode_is_punctuation(uint32_t cp) {
 }
 bool ig_unicode_is_word(uint32_t cp) {
     unsigned c = ig_unicode_category(cp);
-    return (c >= IG_GC_LU && c <= IG_GC_ND) || c == IG_GC_NL || c == IG_GC_PC || cp == 0x200c || cp == 0x200d ||
-           (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) ||
-           (cp >= 0x1f150 && cp <= 0x1f169) || (cp >= 0x1f170 && cp <= 0x1f189); /* letters in circles and squares */
+    return (c >= IG_GC_LU && c <= IG_GC_ND) || c == IG_GC_NL || c == IG_GC_PC || cp == 0x200c ||
+           cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) ||
+           (cp >= 0x1f150 && cp <= 0x1f169) ||
+           (cp >= 0x1f170 && cp <= 0x1f189); /* letters in circles and squares */
 }
 
 /* Index of `key` in a sorted table of `width` words a row, or -1. */
@@ -93,8 +100,10 @@ static long find_row(const uint32_t *table, size_t rows, size_t width, uint32_t 
         size_t mid = (lo + hi) / 2;
         uint32_t at = table[mid * width];
         if (at == key) return (long)mid;
-        if (at < key) lo = mid + 1;
-        else hi = mid;
+        if (at < key)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return -1;
 }
@@ -117,21 +126,26 @@ static unsigned cluster_class(uint32_t cp) {
     size_t lo = 0, hi = sizeof ig_gcb_start / sizeof *ig_gcb_start;
     while (hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
-        if (ig_gcb_start[mid] <= cp) lo = mid;
-        else hi = mid;
+        if (ig_gcb_start[mid] <= cp)
+            lo = mid;
+        else
+            hi = mid;
     }
     return ig_gcb_value[lo];
 }
 
-/* Rules GB3 to GB9b; pictograph sequences (GB11) and flags (GB12) need what came before: `picture`, `flags`. */
+/* Rules GB3 to GB9b; pictograph sequences (GB11) and flags (GB12) need what came before: `picture`,
+ * `flags`. */
 static bool joined(unsigned a, unsigned b, bool picture, unsigned flags) {
     if (a == IG_GCB_CR && b == IG_GCB_LF) return true;
     if (a >= IG_GCB_CR && a <= IG_GCB_CONTROL) return false;
     if (b >= IG_GCB_CR && b <= IG_GCB_CONTROL) return false;
-    if (a == IG_GCB_L && (b == IG_GCB_L || b == IG_GCB_V || b == IG_GCB_LV || b == IG_GCB_LVT)) return true;
+    if (a == IG_GCB_L && (b == IG_GCB_L || b == IG_GCB_V || b == IG_GCB_LV || b == IG_GCB_LVT))
+        return true;
     if ((a == IG_GCB_LV || a == IG_GCB_V) && (b == IG_GCB_V || b == IG_GCB_T)) return true;
     if ((a == IG_GCB_LVT || a == IG_GCB_T) && b == IG_GCB_T) return true;
-    if (b == IG_GCB_EXTEND || b == IG_GCB_ZWJ || b == IG_GCB_SPACINGMARK || a == IG_GCB_PREPEND) return true;
+    if (b == IG_GCB_EXTEND || b == IG_GCB_ZWJ || b == IG_GCB_SPACINGMARK || a == IG_GCB_PREPEND)
+        return true;
     if (a == IG_GCB_ZWJ && b == IG_GCB_PICTOGRAPHIC) return picture;
     return a == IG_GCB_REGIONAL_INDICATOR && b == IG_GCB_REGIONAL_INDICATOR && flags % 2 == 1;
 }
@@ -153,11 +167,21 @@ size_t ig_unicode_cluster_end(struct ig_str text, size_t at) {
     return at;
 }
 
-const char *ig_unicode_version(void) { return IG_UNICODE_VERSION; }
+const char *ig_unicode_version(void) {
+    return IG_UNICODE_VERSION;
+}
 
 /* ---- normalization ---- */
 
-enum { S_BASE = 0xac00, L_BASE = 0x1100, V_BASE = 0x1161, T_BASE = 0x11a7, L_COUNT = 19, V_COUNT = 21, T_COUNT = 28 };
+enum {
+    S_BASE = 0xac00,
+    L_BASE = 0x1100,
+    V_BASE = 0x1161,
+    T_BASE = 0x11a7,
+    L_COUNT = 19,
+    V_COUNT = 21,
+    T_COUNT = 28
+};
 
 struct run {
     struct ig_buf cps; /* uint32_t each: starter first, then marks */
@@ -166,10 +190,16 @@ struct run {
     bool compose;
 };
 
-static size_t count(const struct ig_buf *b) { return b->n / sizeof(uint32_t); }
-static uint32_t *items(const struct ig_buf *b) { return (uint32_t *)(void *)b->p; }
+static size_t count(const struct ig_buf *b) {
+    return b->n / sizeof(uint32_t);
+}
+static uint32_t *items(const struct ig_buf *b) {
+    return (uint32_t *)(void *)b->p;
+}
 
-static void push(struct ig_buf *b, uint32_t cp) { ig_buf_add(b, (const char *)&cp, sizeof cp); }
+static void push(struct ig_buf *b, uint32_t cp) {
+    ig_buf_add(b, (const char *)&cp, sizeof cp);
+}
 
 static void put(struct ig_buf *out, uint32_t cp) {
     char bytes[4];
@@ -179,16 +209,18 @@ static void put(struct ig_buf *out, uint32_t cp) {
 static uint32_t compose_pair(uint32_t a, uint32_t b) {
     if (a >= L_BASE && a < L_BASE + L_COUNT && b >= V_BASE && b < V_BASE + V_COUNT)
         return S_BASE + ((a - L_BASE) * V_COUNT + (b - V_BASE)) * T_COUNT;
-    if (a >= S_BASE && a < S_BASE + L_COUNT * V_COUNT * T_COUNT && (a - S_BASE) % T_COUNT == 0 && b > T_BASE &&
-        b < T_BASE + T_COUNT)
+    if (a >= S_BASE && a < S_BASE + L_COUNT * V_COUNT * T_COUNT && (a - S_BASE) % T_COUNT == 0 &&
+        b > T_BASE && b < T_BASE + T_COUNT)
         return a + (b - T_BASE);
     size_t lo = 0, hi = sizeof ig_compose / sizeof *ig_compose / 3;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         const uint32_t *row = ig_compose + mid * 3;
         if (row[0] == a && row[1] == b) return row[2];
-        if (row[0] < a || (row[0] == a && row[1] < b)) lo = mid + 1;
-        else hi = mid;
+        if (row[0] < a || (row[0] == a && row[1] < b))
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return 0;
 }
@@ -199,7 +231,8 @@ static void sort_marks(struct run *r, size_t from) {
     uint32_t *cp = items(&r->cps);
     if (n - from < 2) return;
     bool sorted = true;
-    for (size_t i = from + 1; i < n && sorted; i++) sorted = combining(cp[i - 1]) <= combining(cp[i]);
+    for (size_t i = from + 1; i < n && sorted; i++)
+        sorted = combining(cp[i - 1]) <= combining(cp[i]);
     if (sorted) return;
     size_t at[257] = {0};
     for (size_t i = from; i < n; i++) at[combining(cp[i]) + 1]++;
