@@ -17,11 +17,18 @@ static ingle_status put_defaults(struct ig_arch *a, ingle_error *err) {
     return INGLE_OK;
 }
 
+/* Names the file in front of the message, also for callers without an error record. */
+static ingle_status unknown(const struct ig_view *view, struct ig_str name, ingle_error *err) {
+    ingle_status s = ig_row_unknown(name, view->folder, err);
+    ig_fail_in(err, "%s", view->path);
+    return s;
+}
+
 static ingle_status find_row(struct ig_arch *a, const struct ig_view *view, ingle_error *err) {
     if (view->folder) {
         struct ig_str type = ig_json_str(ig_json_get(view->config, "model_type"), "");
         a->hp.row = ig_row_by_model_type(type);
-        if (!a->hp.row) return ig_row_unknown(type, true, err);
+        if (!a->hp.row) return unknown(view, type, err);
         a->keys.family = ig_str_of(a->hp.row->name);
         return ig_arch_hf_keys(&a->keys, a->hp.row, err);
     }
@@ -30,7 +37,7 @@ static ingle_status find_row(struct ig_arch *a, const struct ig_view *view, ingl
         return ig_fail(err, INGLE_BAD_FILE, "this GGUF does not hold a model: get another file",
                        "%s: key general.architecture is missing", view->path);
     a->hp.row = ig_row_by_name(a->keys.family);
-    return a->hp.row ? INGLE_OK : ig_row_unknown(a->keys.family, false, err);
+    return a->hp.row ? INGLE_OK : unknown(view, a->keys.family, err);
 }
 
 ingle_status ig_arch_open(struct ig_arch *a, struct ig_arena *arena, const struct ig_view *view,

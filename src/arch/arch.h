@@ -153,6 +153,8 @@ struct ig_hparams {
     const struct ig_row *row;
     struct ig_str family;
     uint32_t n_layer, n_embd, n_vocab, n_context, n_ff;
+    uint32_t
+        n_layer_file; /* layers that tensors may belong to; those from n_layer on are not run */
     uint8_t act, norm, pos, router;
     bool parallel;
     double eps;
@@ -166,6 +168,7 @@ struct ig_hparams {
     double alibi_scale;     /* falcon: the bias is divided by sqrt(head) like the scores */
     bool bare_norm, l2_qk;  /* as in the row, unless the file says otherwise */
     bool post_norm;         /* opt-350m: x = norm(x + A(x)), x = norm(x + F(x)) */
+    bool no_output_norm;    /* some of opt: nothing between the last layer and the logits */
     bool residual_normed;   /* bloom: the residual is taken behind the norm */
     bool unit_rows;         /* baichuan2: rows of the output matrix have length 1 */
     double router_jitter;   /* phimoe: experts this far below the best do not share its weight */

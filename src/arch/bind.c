@@ -238,7 +238,11 @@ static ingle_status bind_one(const struct binder *b, const struct ig_tensor *t) 
             b, t, INGLE_UNSUPPORTED,
             "the model has a part this version does not run; update ingle or choose another model",
             "has no role in its family");
-    if (p.part == IG_PART_IGNORE || p.layer >= (int32_t)hp->n_layer) return INGLE_OK;
+    if (p.part == IG_PART_IGNORE) return INGLE_OK;
+    if (p.layer >= (int32_t)hp->n_layer_file)
+        return bad_tensor(b, t, INGLE_BAD_FILE, damaged,
+                          "belongs to a layer the model does not have");
+    if (p.layer >= (int32_t)hp->n_layer) return INGLE_OK;
     struct ig_slot *s = p.layer < 0 ? &b->a->w.global[p.role] : &b->a->w.layer[p.layer][p.role];
     if (p.part == IG_PART_BIAS) return read_bias(b, t, &p, s);
     if (p.part == IG_PART_SCALE) return read_vector(b, t, 0, &s->mat.scale, &s->n_scale);

@@ -79,6 +79,8 @@ static const struct {
     {"use_parallel_residual", "use_parallel_residual"},
     {"activation.limit", "swiglu_limit"},
     {"activation.alpha", "swiglu_alpha"},
+    {"no_output_norm", "_remove_final_layer_norm"}, /* opt */
+    {"extra_layers", "num_nextn_predict_layers"},
     {"vocab_size", "vocab_size"},
     {"rope.freq_base", "rope_theta"},
     {"rope.freq_base", "rotary_emb_base"},

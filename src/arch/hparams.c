@@ -38,8 +38,11 @@ static ingle_status whole(const struct ig_keys *k, const char *key, uint64_t ind
 static ingle_status real(const struct ig_keys *k, const char *key, double fallback, double min,
                          double max, double *out, ingle_error *err) {
     double v = fallback;
-    if (ig_key_f64(k, key, 0, &v) && !(v >= min && v <= max))
+    if (!ig_key_f64(k, key, 0, &v)) {
+        if (ig_key_count(k, key)) return bad(k, key, "is not a number", err);
+    } else if (!(v >= min && v <= max)) {
         return bad(k, key, "is out of range or not finite", err);
+    }
     *out = v;
     return INGLE_OK;
 }
@@ -52,6 +55,7 @@ static ingle_status read_flags(struct ig_hparams *hp, const struct ig_keys *k, i
     ig_key_bool(k, "attention.l2_qk", 0, &hp->l2_qk);
     hp->l2_qk = hp->l2_qk && hp->row->l2_qk; /* other families mean a norm with weights */
     ig_key_bool(k, "post_norm", 0, &hp->post_norm);
+    ig_key_bool(k, "no_output_norm", 0, &hp->no_output_norm);
     ig_key_bool(k, "residual_normed", 0, &hp->residual_normed);
     ig_key_bool(k, "output_unit_rows", 0, &hp->unit_rows);
     return real(k, "expert_jitter", 0.01, 0, 1, &hp->router_jitter, err);
@@ -351,9 +355,11 @@ ingle_status ig_arch_hparams(struct ig_hparams *hp, const struct ig_keys *k, str
     hp->parallel = row->parallel;
     ig_key_bool(k, "use_parallel_residual", 0, &hp->parallel);
     IG_TRY(whole(k, "block_count", 0, -1, 1, MAX_LAYERS, &hp->n_layer, err));
-    uint32_t nextn;
+    uint32_t nextn, behind; /* prediction layers: counted by GGUF files, not by folders */
     IG_TRY(whole(k, "nextn_predict_layers", 0, 0, 0, hp->n_layer - 1, &nextn, err));
-    hp->n_layer -= nextn; /* prediction layers stand behind the others and are not run yet */
+    IG_TRY(whole(k, "extra_layers", 0, 0, 0, MAX_LAYERS, &behind, err));
+    hp->n_layer_file = hp->n_layer + behind;
+    hp->n_layer -= nextn; /* they stand behind the others and are not run yet */
     IG_TRY(whole(k, "embedding_length", 0, -1, 1, MAX_WIDTH, &hp->n_embd, err));
     IG_TRY(whole(k, "context_length", 0, -1, 1, 1 << 30, &hp->n_context, err));
     IG_TRY(whole(k, "vocab_size", 0, 0, 0, 1 << 24, &hp->n_vocab, err));

@@ -1,6 +1,8 @@
 /* The table of families and its look-ups. */
 #include "arch/arch.h"
 
+#include <limits.h>
+
 static const struct ig_row rows[] = {
 #define ROW(family, ...) {.name = family, __VA_ARGS__},
 #include "arch/rows.def"
@@ -54,7 +56,7 @@ static unsigned distance(struct ig_str a, const char *b) {
 
 ingle_status ig_row_unknown(struct ig_str name, bool folder, ingle_error *err) {
     const char *near[3] = {"", "", ""};
-    unsigned best[3] = {1000, 1000, 1000};
+    unsigned best[3] = {UINT_MAX, UINT_MAX, UINT_MAX};
     for (size_t i = 0; i < N_ROWS; i++) {
         unsigned d = distance(name, rows[i].name);
         size_t at = 3;

@@ -174,8 +174,13 @@ static ingle_status check_layer(struct shaper *s, uint32_t il) {
     struct ig_slot *w = s->a->w.layer[il];
     uint32_t n = s->a->hp.n_embd;
     s->layer = (int32_t)il;
-    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++)
+    unsigned seen = 0;
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++) {
         IG_TRY(check_vec(s, w, norms[i], n, n));
+        seen += w[norms[i]].vec != NULL;
+    }
+    if (!s->a->hp.bare_norm && seen < (s->a->hp.parallel ? 1 : 2))
+        return bad_role(s, w[IG_R_attn_norm].vec ? IG_R_ffn_norm : IG_R_attn_norm, "is missing");
     IG_TRY(check_vec(s, w, IG_R_layer_output_scale, 1, 1));
     IG_TRY(check_attention(s, w, il));
     bool experts = ig_slot_has(&w[IG_R_ffn_gate_inp]) || ig_slot_has(&w[IG_R_ffn_down_exps]);
@@ -235,6 +240,8 @@ static ingle_status check_global(const struct shaper *s) {
     IG_TRY(check_mat(s, g, IG_R_project_out, width, hp->n_embd, 1, width != hp->n_embd));
     IG_TRY(check_vec(s, g, IG_R_token_embd_norm, hp->n_embd, hp->n_embd));
     IG_TRY(check_vec(s, g, IG_R_output_norm, hp->n_embd, hp->n_embd));
+    if (!g[IG_R_output_norm].vec && !hp->bare_norm && !hp->post_norm && !hp->no_output_norm)
+        return bad_role(s, IG_R_output_norm, "is missing");
     if (hp->pos == IG_POS_NONE && g[IG_R_position_embd].mat.data) hp->pos = IG_POS_LEARNED;
     if (hp->pos == IG_POS_LEARNED) {
         const struct ig_mat *p = &g[IG_R_position_embd].mat;

@@ -19,7 +19,7 @@ class Gguf:
     """keys: {name: (type, value)}, arrays as (ARRAY, (item type, list)). tensors: list of Tensor."""
 
     def __init__(self, keys=None, tensors=None):
-        self.keys, self.tensors, self.version = keys or {}, tensors or [], 3
+        self.keys, self.tensors, self.version, self.alignment = keys or {}, tensors or [], 3, 32
 
     def copy(self):
         return copy.deepcopy(self)
@@ -38,14 +38,16 @@ class Gguf:
         self.keys.pop(key, None)
         return self
 
-    def bytes(self, alignment=32):
-        head, body = bytearray(), bytearray()
+    def bytes(self):
+        head, body, alignment = bytearray(), bytearray(), self.alignment
         head += struct.pack("<4sIQQ", b"GGUF", self.version, len(self.tensors), len(self.keys))
         for key, (type, value) in self.keys.items():
             head += string(key) + struct.pack("<I", type) + pack(type, value)
         for t in self.tensors:
             body += bytes(-len(body) % alignment)
             offset = len(body) if t.offset is None else t.offset
+            if 0 < offset - len(body) < 64:
+                body += bytes(offset - len(body))
             head += string(t.name) + struct.pack("<I", len(t.dims))
             head += b"".join(struct.pack("<Q", d) for d in t.dims) + struct.pack("<IQ", t.type, offset)
             body += t.data
