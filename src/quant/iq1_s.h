@@ -21,6 +21,10 @@ static void iq1_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq1_s)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(iq1_s)
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t iq1_s_golden[50] = {

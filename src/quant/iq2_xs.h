@@ -24,6 +24,10 @@ static void iq2_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq2_xs)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(iq2_xs)
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t iq2_xs_golden[74] = {

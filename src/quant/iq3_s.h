@@ -29,6 +29,10 @@ static void iq3_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq3_s)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(iq3_s)
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t iq3_s_golden[110] = {

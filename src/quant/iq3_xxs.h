@@ -31,6 +31,10 @@ static void iq3_xxs_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq3_xxs)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(iq3_xxs)
+#endif
+
 #ifdef IG_PART_GOLDEN
 /* clang-format off */
 static const uint8_t iq3_xxs_golden[98] = {

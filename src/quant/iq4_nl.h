@@ -19,6 +19,19 @@ static void iq4_nl_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq4_nl)
 #endif
 
+#ifdef IG_PART_PANEL
+enum { iq4_nl_ZERO = 128 };
+static void iq4_nl_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+    const w16 table = w_table(ig_quant_values_iq4);
+    for (size_t b = 0; b < blocks; b++, w += iq4_nl_BYTES) {
+        w16 x[4];
+        w_store_half(p->d[b], w_first(w, stride));
+        w_load4(w + 2, stride, x);
+        w_put_looked_up(p->q + 8 * b, 4, x, table);
+    }
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void iq4_nl_encode(const float *in, uint8_t *b, size_t n) {
     struct search s = {

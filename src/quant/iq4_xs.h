@@ -26,6 +26,28 @@ static void iq4_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(iq4_xs)
 #endif
 
+#ifdef IG_PART_PANEL
+enum { iq4_xs_ZERO = 128 };
+static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+    const w16 table = w_table(ig_quant_values_iq4);
+    for (size_t b = 0; b < blocks; b++, w += iq4_xs_BYTES) {
+        w16 x[4], head[4], low, high;
+        w_load4(w, stride, head);
+        w_store_half(p->d[b], head[0]);
+        low = head[1];
+        high = w_shr32(head[0], 16);
+        for (size_t g = 0; g < 8; g++) {
+            w16 s = w_or(w_and(low, w_set32(15)), w_and(w_shl32(high, 4), w_set32(48)));
+            w_store_scale(p->scale[8 * b + g], w_sub32(s, w_set32(32)));
+            low = w_shr32(low, 4);
+            high = w_shr32(high, 2);
+            w_load4(w + 8 + 16 * g, stride, x);
+            w_put_looked_up(p->q + 64 * b + 8 * g, 4, x, table);
+        }
+    }
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void iq4_xs_encode(const float *in, uint8_t *b, size_t n) {
     struct search s = {

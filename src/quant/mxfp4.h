@@ -18,6 +18,21 @@ static void mxfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(mxfp4)
 #endif
 
+#ifdef IG_PART_PANEL
+enum { mxfp4_ZERO = 128 };
+static void mxfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+    const w16 table = w_table(ig_quant_values_fp4);
+    for (size_t b = 0; b < blocks; b++, w += mxfp4_BYTES) {
+        w16 x[4], e = w_and(w_first(w, stride), w_set32(255));
+        w16 bits = w_max32(w_shl32(w_sub32(e, w_set32(1)), 23), w_set32(0x00400000));
+        w16 lowest = w_and(w_sar32(w_sub32(e, w_set32(1)), 31), w_set32(0x00200000));
+        w_store(p->d[b], w_sub32(bits, lowest)); /* e = 0: 2^-128, e = 1: 2^-127, both denormal */
+        w_load4(w + 1, stride, x);
+        w_put_looked_up(p->q + 8 * b, 4, x, table);
+    }
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void mxfp4_encode(const float *in, uint8_t *b, size_t n) {
     for (; n--; in += 32, b += 17) {

@@ -22,6 +22,10 @@ static void nvfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(nvfp4)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(nvfp4)
+#endif
+
 #ifdef IG_PART_ENCODE
 /* The code whose step is nearest below or at d; steps grow with the code. */
 static unsigned nvfp4_code(float d) {

@@ -13,6 +13,10 @@ static void q1_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q1_0)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(q1_0)
+#endif
+
 #ifdef IG_PART_ENCODE
 /* For fixed signs the mean magnitude is the least-squares scale. */
 static void q1_0_encode(const float *in, uint8_t *b, size_t n) {

@@ -13,6 +13,10 @@ static void q2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q2_0)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(q2_0)
+#endif
+
 #ifdef IG_PART_ENCODE
 static void q2_0_encode(const float *in, uint8_t *b, size_t n) {
     struct search s = {.groups = 2, .size = 32, .low = -1, .high = 2, .s_low = 1, .s_high = 1};

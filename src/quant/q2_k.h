@@ -16,6 +16,36 @@ static void q2_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q2_k)
 #endif
 
+#ifdef IG_PART_PANEL
+enum { q2_k_ZERO = 0 };
+static void q2_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+
+    for (size_t b = 0; b < blocks; b++, w += q2_k_BYTES) {
+        w16 x[4], dm = w_last(w + 68, stride);
+        w_store_half(p->d[b], dm);
+        w_store_half(p->dmin[b], w_shr32(dm, 16));
+        w_load4(w, stride, x);
+        for (size_t i = 0; i < 4; i++) {
+            w16 m = w_bits(x[i], 4, 15), low = w_set32(0x000F), high = w_set32(0x0F0000);
+            w_store_scales(p->scale + 16 * b + 4 * i, w_and(x[i], w_set8(15)), 0);
+            w_store(p->min[8 * b + 2 * i], w_or(w_and(m, low), w_and(w_shl32(m, 8), high)));
+            w_store(p->min[8 * b + 2 * i + 1],
+                    w_or(w_and(w_shr32(m, 16), low), w_and(w_shr32(m, 8), high)));
+        }
+        for (size_t i = 0; i < 4; i++) {
+            w_load4(w + 16 + 16 * i, stride, x);
+            for (size_t c = 0; c < 4; c++) {
+                uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
+                w_put_code(q[0], w_and(x[c], w_set8(3)), 0);
+                w_put_code(q[8], w_bits(x[c], 2, 3), 0);
+                w_put_code(q[16], w_bits(x[c], 4, 3), 0);
+                w_put_code(q[24], w_bits(x[c], 6, 3), 0);
+            }
+        }
+    }
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void q2_k_encode(const float *in, uint8_t *b, size_t n) {
     struct search s = {.groups = 16, .size = 16, .high = 3, .s_high = 15};

@@ -24,6 +24,41 @@ static void q3_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q3_k)
 #endif
 
+#ifdef IG_PART_PANEL
+enum { q3_k_ZERO = 4 };
+static void q3_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+
+    for (size_t b = 0; b < blocks; b++, w += q3_k_BYTES) {
+        w16 x[4], t[8], s[4];
+        w_store_half(p->d[b], w_shr32(w_last(w + 94, stride), 16));
+        w_load4(w + 92, stride,
+                s); /* s[1], s[2]: low bits of scales 0..7 and 8..15; s[3]: high bits */
+        w16 up = w_set8(48);
+        w_store_scales(p->scale + 16 * b,
+                       w_or(w_and(s[1], w_set8(15)), w_and(w_shl16(s[3], 4), up)), 32);
+        w_store_scales(p->scale + 16 * b + 4,
+                       w_or(w_and(s[2], w_set8(15)), w_and(w_shl16(s[3], 2), up)), 32);
+        w_store_scales(p->scale + 16 * b + 8, w_or(w_bits(s[1], 4, 15), w_and(s[3], up)), 32);
+        w_store_scales(p->scale + 16 * b + 12,
+                       w_or(w_bits(s[2], 4, 15), w_and(w_shr16(s[3], 2), up)), 32);
+        w_load4(w, stride, t);
+        w_load4(w + 16, stride, t + 4);
+        for (size_t i = 0; i < 4; i++) {
+            w_load4(w + 32 + 16 * i, stride, x);
+            for (size_t c = 0; c < 4; c++) {
+                uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
+                w16 third = i < 2 ? t[4 * (i & 1) + c] : w_shr16(t[4 * (i & 1) + c], 4),
+                    four = w_set8(4);
+                w_put_code(q[0], w_or(w_and(x[c], w_set8(3)), w_and(w_shl16(third, 2), four)), 4);
+                w_put_code(q[8], w_or(w_bits(x[c], 2, 3), w_and(w_shl16(third, 1), four)), 4);
+                w_put_code(q[16], w_or(w_bits(x[c], 4, 3), w_and(third, four)), 4);
+                w_put_code(q[24], w_or(w_bits(x[c], 6, 3), w_and(w_shr16(third, 1), four)), 4);
+            }
+        }
+    }
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void q3_k_encode(const float *in, uint8_t *b, size_t n) {
     struct search s = {.groups = 16, .size = 16, .low = -4, .high = 3, .s_low = -32, .s_high = 31};

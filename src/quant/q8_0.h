@@ -12,6 +12,20 @@ static void q8_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q8_0)
 #endif
 
+#ifdef IG_PART_PANEL
+enum { q8_0_ZERO = 128 };
+static void q8_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+
+    for (size_t b = 0; b < blocks; b++, w += q8_0_BYTES) {
+        w16 x[8];
+        w_store_half(p->d[b], w_first(w, stride));
+        w_load4(w + 2, stride, x);
+        w_load4(w + 18, stride, x + 4);
+        for (size_t c = 0; c < 8; c++) w_put_signed(p->q[8 * b + c], x[c]);
+    }
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void q8_0_encode(const float *in, uint8_t *b, size_t n) {
     for (; n--; in += 32, b += 34) {

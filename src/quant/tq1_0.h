@@ -25,6 +25,10 @@ static void tq1_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(tq1_0)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(tq1_0)
+#endif
+
 #ifdef IG_PART_ENCODE
 static void tq1_0_digits_join(const uint8_t *q, uint8_t *v, int width, int count) {
     for (int l = 0; l < width; l++) {

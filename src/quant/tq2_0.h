@@ -14,6 +14,10 @@ static void tq2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(tq2_0)
 #endif
 
+#ifdef IG_PART_PANEL
+IG_PANEL_BY_UNPACK(tq2_0)
+#endif
+
 #ifdef IG_PART_ENCODE
 static void tq2_0_encode(const float *in, uint8_t *b, size_t n) {
     for (; n--; in += 256, b += 66) {

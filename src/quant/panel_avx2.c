@@ -1,0 +1,32 @@
+/* Panels of 16 rows for avx2; the code is in the type files, the vocabulary in lanes.h. Knows
+ * nothing of who multiplies.
+ *
+ * The subtle thing: the target is set for the whole file by pragma, so that the file builds without
+ * special flags; the table must only be used where the CPU has the instructions. */
+#include "quant/panel.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c")
+#pragma GCC optimize("O3")
+#endif
+
+#define W_AVX2
+#define PANEL_FIND ig_quant_panel_avx2
+#include "quant/panel.inl"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#else
+
+const struct ig_panel_type *ig_quant_panel_avx2(const struct ig_quant *type) {
+    (void)type;
+    return NULL;
+}
+
+#endif
