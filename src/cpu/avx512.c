@@ -36,6 +36,10 @@ static inline __attribute__((always_inline)) int32_t lq_dot_avx512(const int8_t 
 #define LQ_DOT lq_dot_avx512
 #include "cpu/quant.inl"
 
+#define PL_PRODUCTS "cpu/panel_avx512.inl"
+#define PL_FIND     ig_quant_panel_avx512
+#include "cpu/panel_linear.inl"
+
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
@@ -44,9 +48,9 @@ static inline __attribute__((always_inline)) int32_t lq_dot_avx512(const int8_t 
 
 const struct ig_kernels ig_kernels_avx512 = {
     .name = "avx512",
-    .scratch_bytes = lq_scratch_bytes,
+    .scratch_bytes = pl_scratch_bytes,
     .linear_float = linear_float,
-    .linear_quant = lq_linear,
+    .linear_quant = pl_linear,
     .quantize = quantize,
     .norm_rms = norm_rms,
     .norm_layer = norm_layer,

@@ -11,7 +11,9 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #else
 #pragma GCC target("avx2,fma,f16c")
+#ifndef __SANITIZE_ADDRESS__ /* minutes to compile */
 #pragma GCC optimize("O3")
+#endif
 #endif
 
 #define W_AVX2

@@ -12,7 +12,9 @@
                              apply_to = function)
 #else
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,f16c")
+#ifndef __SANITIZE_ADDRESS__ /* minutes to compile */
 #pragma GCC optimize("O3")
+#endif
 #endif
 
 #define W_AVX512
