@@ -1,5 +1,6 @@
 # The front door. Everything is built under build/; nothing outside this folder is touched but the model store
 # (~/.local/share/ingle or INGLE_HOME), what `make install` puts under PREFIX, and missing system packages.
+MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 BUILD := build
 SECONDS_EACH ?= 300
@@ -27,7 +28,7 @@ model: ## fetch the default model (SmolLM2 135M, once) into the model store
 
 demo: ## build, fetch a small model and stream an answer
 	@sh tools/setup.sh demo
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) build
 	@python3 tools/get_model.py
 	@echo
 	@echo '$$ ingle run smollm2 --chat "$(PROMPT)"'
@@ -44,7 +45,7 @@ check: ## import rule and unit tests only (seconds)
 
 bench: ## compare speed with llama.cpp (BENCH='smollm2' or '--synth Q4_K_M' ...)
 	@sh tools/setup.sh bench
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) build
 	@python3 tools/get_model.py
 	@"$$(python3 tools/venv_here.py tests/requirements.txt)" bench/compare.py $(BENCH)
 
