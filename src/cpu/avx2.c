@@ -34,6 +34,10 @@ static inline __attribute__((always_inline)) int32_t lq_dot_avx2(const int8_t *q
 #define LQ_DOT lq_dot_avx2
 #include "cpu/quant.inl"
 
+#define PL_PRODUCTS "cpu/panel_avx2.inl"
+#define PL_FIND     ig_quant_panel_avx2
+#include "cpu/panel_linear.inl"
+
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
@@ -42,9 +46,9 @@ static inline __attribute__((always_inline)) int32_t lq_dot_avx2(const int8_t *q
 
 const struct ig_kernels ig_kernels_avx2 = {
     .name = "avx2",
-    .scratch_bytes = lq_scratch_bytes,
+    .scratch_bytes = pl_scratch_bytes,
     .linear_float = linear_float,
-    .linear_quant = lq_linear,
+    .linear_quant = pl_linear,
     .quantize = quantize,
     .norm_rms = norm_rms,
     .norm_layer = norm_layer,

@@ -102,3 +102,27 @@ PL_FN void pl_add(float *y, const float *acc, bool first) {
     __m512 s = first ? _mm512_setzero_ps() : _mm512_loadu_ps(y);
     _mm512_storeu_ps(y, _mm512_add_ps(s, _mm512_load_ps(acc)));
 }
+
+enum { PL_LOG_MAX = 3 };
+#define PL_TILES(name, call)                                                                       \
+    PL_TILE(name, 1, call)                                                                         \
+    PL_TILE(name, 2, call)                                                                         \
+    PL_TILE(name, 4, call)                                                                         \
+    PL_TILE(name, 8, call)                                                                         \
+    static const pl_tile_fn name[] = {name##_1, name##_2, name##_4, name##_8};
+PL_TILES(pl_32, pl_mul_32(p, zero, in, cols, acc, N, false))
+PL_TILES(pl_32_min, pl_mul_32(p, zero, in, cols, acc, N, true))
+PL_TILES(pl_16, pl_mul_16(p, zero, in, cols, acc, N))
+PL_TILES(pl_256_32, pl_mul_256(p, zero, in, cols, acc, N, 32, false))
+PL_TILES(pl_256_32_min, pl_mul_256(p, zero, in, cols, acc, N, 32, true))
+PL_TILES(pl_256_16, pl_mul_256(p, zero, in, cols, acc, N, 16, false))
+PL_TILES(pl_256_16_min, pl_mul_256(p, zero, in, cols, acc, N, 16, true))
+
+/* NULL: no product for such codes (types with minima have zero = 0, which these rely on) */
+static const pl_tile_fn *pl_tiles(const struct ig_quant *t, int top) {
+    if (t->has_min && top == 255) return NULL;
+    if (t->unit == 16) return pl_16;
+    if (t->unit == 32) return t->has_min ? pl_32_min : pl_32;
+    if (t->group == 32) return t->has_min ? pl_256_32_min : pl_256_32;
+    return t->has_min ? pl_256_16_min : pl_256_16;
+}

@@ -29,36 +29,15 @@ struct pl_scratch { /* aligned to 64 */
     float acc[PL_TOKENS][16];
 };
 
-#include PL_PRODUCTS
-
 typedef void (*pl_tile_fn)(const struct ig_panel *, int zero, const struct pl_inputs *, size_t cols,
                            float (*acc)[16]);
-
 #define PL_TILE(name, T, call)                                                                     \
     static void name##_##T(const struct ig_panel *p, int zero, const struct pl_inputs *in,         \
                            size_t cols, float(*acc)[16]) {                                         \
         enum { N = T };                                                                            \
         call;                                                                                      \
     }
-#define PL_TILES(name, call)                                                                       \
-    PL_TILE(name, 1, call)                                                                         \
-    PL_TILE(name, 2, call)                                                                         \
-    PL_TILE(name, 4, call) PL_TILE(name, 8, call) static const pl_tile_fn name[4] = {              \
-        name##_1, name##_2, name##_4, name##_8};
-PL_TILES(pl_32, pl_mul_32(p, zero, in, cols, acc, N, false))
-PL_TILES(pl_32_min, pl_mul_32(p, zero, in, cols, acc, N, true))
-PL_TILES(pl_16, pl_mul_16(p, zero, in, cols, acc, N))
-PL_TILES(pl_256_32, pl_mul_256(p, zero, in, cols, acc, N, 32, false))
-PL_TILES(pl_256_32_min, pl_mul_256(p, zero, in, cols, acc, N, 32, true))
-PL_TILES(pl_256_16, pl_mul_256(p, zero, in, cols, acc, N, 16, false))
-PL_TILES(pl_256_16_min, pl_mul_256(p, zero, in, cols, acc, N, 16, true))
-
-static const pl_tile_fn *pl_tiles(const struct ig_quant *t) {
-    if (t->unit == 16) return pl_16;
-    if (t->unit == 32) return t->has_min ? pl_32_min : pl_32;
-    if (t->group == 32) return t->has_min ? pl_256_32_min : pl_256_32;
-    return t->has_min ? pl_256_16_min : pl_256_16;
-}
+#include PL_PRODUCTS
 
 static void pl_point(const struct ig_linear *j, uint32_t i, size_t column, int t,
                      struct pl_inputs *in) {
@@ -74,7 +53,9 @@ static void pl_inputs_pass(const struct ig_linear *j, const pl_tile_fn *tiles, i
                            size_t cols) {
     struct pl_inputs in;
     for (uint32_t i = 0; i < n;) {
-        int log = n - i >= 8 ? 3 : n - i >= 4 ? 2 : n - i >= 2 ? 1 : 0, tile = 1 << log;
+        int log = PL_LOG_MAX;
+        while (n - i < 1u << log) log--;
+        int tile = 1 << log;
         for (int t = 0; t < tile; t++) pl_point(j, first + i + (uint32_t)t, column, t, &in);
         tiles[log](&s->panel, zero, &in, cols, s->acc + i);
         i += (uint32_t)tile;
@@ -85,7 +66,7 @@ static void pl_inputs_pass(const struct ig_linear *j, const pl_tile_fn *tiles, i
 static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t, uint32_t row,
                     uint32_t first, uint32_t n) {
     struct pl_scratch *s = j->scratch;
-    const pl_tile_fn *tiles = pl_tiles(j->type);
+    const pl_tile_fn *tiles = pl_tiles(j->type, t->top);
     const uint8_t *w = j->w + j->row_bytes * row;
     for (size_t slice = 0; slice < j->cols; slice += IG_SLICE) {
         size_t end = j->cols - slice < IG_SLICE ? j->cols : slice + IG_SLICE;
@@ -108,7 +89,7 @@ static size_t pl_scratch_bytes(uint32_t cols) {
 
 static void pl_linear(const struct ig_linear *j) {
     const struct ig_panel_type *t = PL_FIND(j->type);
-    if (!t || j->rows < IG_PANEL_ROWS) {
+    if (!t || j->rows < IG_PANEL_ROWS || !pl_tiles(j->type, t->top)) {
         lq_linear(j);
         return;
     }

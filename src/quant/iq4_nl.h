@@ -20,7 +20,7 @@ IG_DECODE(iq4_nl)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { iq4_nl_ZERO = 128 };
+enum { iq4_nl_TOP = 255, iq4_nl_ZERO = 128 };
 static void iq4_nl_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_iq4);
     for (size_t b = 0; b < blocks; b++, w += iq4_nl_BYTES) {

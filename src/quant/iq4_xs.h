@@ -27,7 +27,7 @@ IG_DECODE(iq4_xs)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { iq4_xs_ZERO = 128 };
+enum { iq4_xs_TOP = 255, iq4_xs_ZERO = 128 };
 static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_iq4);
     for (size_t b = 0; b < blocks; b++, w += iq4_xs_BYTES) {
@@ -38,7 +38,7 @@ static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct 
         high = w_shr32(head[0], 16);
         for (size_t g = 0; g < 8; g++) {
             w16 s = w_or(w_and(low, w_set32(15)), w_and(w_shl32(high, 4), w_set32(48)));
-            w_store_scale(p->scale[8 * b + g], w_sub32(s, w_set32(32)));
+            w_store(p->scale[8 * b + g], w_sub32(s, w_set32(32)));
             low = w_shr32(low, 4);
             high = w_shr32(high, 2);
             w_load4(w + 8 + 16 * g, stride, x);

@@ -14,7 +14,6 @@
 #ifdef W_AVX512
 
 typedef __m512i w16;
-enum { W_SIGNED = 0 };
 
 #define W_ROWS(p, stride, i)                                                                       \
     _mm512_mask_broadcast_i32x4(                                                                   \
@@ -80,16 +79,12 @@ W_FN w16 w_max32(w16 a, w16 b) {
 W_FN void w_store_half(float *p, w16 x) {
     _mm512_storeu_ps(p, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x)));
 }
-W_FN void w_store_scale(int32_t *p, w16 x) {
-    w_store(p, x);
-}
 
 #else
 
 typedef struct {
     __m256i a, b; /* rows 0..7, 8..15 */
 } w16;
-enum { W_SIGNED = 1 };
 
 #define W_ROWS(p, stride, i)                                                                       \
     _mm256_inserti128_si256(_mm256_castsi128_si256(W_LOAD128((p) + (i) * (stride))),               \
@@ -133,7 +128,6 @@ W_BOTH(w_lut, _mm256_shuffle_epi8)
 W_BOTH(w_and, _mm256_and_si256)
 W_BOTH(w_or, _mm256_or_si256)
 W_BOTH(w_xor, _mm256_xor_si256)
-W_BOTH(w_add8, _mm256_add_epi8)
 W_BOTH(w_sub32, _mm256_sub_epi32)
 W_BOTH(w_mul32, _mm256_mullo_epi32)
 W_BOTH(w_max32, _mm256_max_epi32)
@@ -151,10 +145,6 @@ W_FN __m256 w_half8(__m256i x) {
 W_FN void w_store_half(float *p, w16 x) {
     _mm256_storeu_ps(p, w_half8(x.a));
     _mm256_storeu_ps(p + 8, w_half8(x.b));
-}
-/* twice, for vpmaddwd */
-W_FN void w_store_scale(int32_t *p, w16 x) {
-    w_store(p, w_or(w_and(x, w_set32(0xFFFF)), w_shl32(x, 16)));
 }
 
 #endif
@@ -176,19 +166,16 @@ W_FN w16 w_last(const uint8_t *p, size_t stride) {
 #define w_bits(x, n, mask)    w_and(w_shr16(x, n), w_set8(mask))
 #define w_bits_up(x, n, mask) w_and(w_shl16(x, n), w_set8(mask))
 
-/* Stores four columns: codes 0.. that mean code - zero, or values that are signed already. */
-W_FN void w_put_code(uint8_t q[16][4], w16 x, int zero) {
-    w_store(q, W_SIGNED && zero ? w_add8(x, w_set8(-zero)) : x);
-}
+/* Stores four columns of signed values as codes with zero = 128. */
 W_FN void w_put_signed(uint8_t q[16][4], w16 x) {
-    w_store(q, W_SIGNED ? x : w_xor(x, w_set8(-128)));
+    w_store(q, w_xor(x, w_set8(-128)));
 }
 
 /* Low and high nibbles of 16 bytes a row, `apart` columns / 4 from each other. */
-W_FN void w_put_nibbles(uint8_t (*q)[16][4], int apart, const w16 x[4], int zero) {
+W_FN void w_put_nibbles(uint8_t (*q)[16][4], int apart, const w16 x[4]) {
     for (int c = 0; c < 4; c++) {
-        w_put_code(q[c], w_and(x[c], w_set8(15)), zero);
-        w_put_code(q[c + apart], w_bits(x[c], 4, 15), zero);
+        w_store(q[c], w_and(x[c], w_set8(15)));
+        w_store(q[c + apart], w_bits(x[c], 4, 15));
     }
 }
 W_FN void w_put_looked_up(uint8_t (*q)[16][4], int apart, const w16 x[4], w16 table) {
@@ -201,10 +188,10 @@ W_FN void w_put_looked_up(uint8_t (*q)[16][4], int apart, const w16 x[4], w16 ta
 /* Four scales from the bytes of each lane, minus `zero`. */
 W_FN void w_store_scales(int32_t (*scale)[16], w16 bytes, int zero) {
     w16 low = w_set32(255), z = w_set32((uint32_t)zero);
-    w_store_scale(scale[0], w_sub32(w_and(bytes, low), z));
-    w_store_scale(scale[1], w_sub32(w_and(w_shr32(bytes, 8), low), z));
-    w_store_scale(scale[2], w_sub32(w_and(w_shr32(bytes, 16), low), z));
-    w_store_scale(scale[3], w_sub32(w_shr32(bytes, 24), z));
+    w_store(scale[0], w_sub32(w_and(bytes, low), z));
+    w_store(scale[1], w_sub32(w_and(w_shr32(bytes, 8), low), z));
+    w_store(scale[2], w_sub32(w_and(w_shr32(bytes, 16), low), z));
+    w_store(scale[3], w_sub32(w_shr32(bytes, 24), z));
 }
 W_FN void w_store_mins(int16_t (*min)[16][2], w16 bytes) {
     w16 low = w_set32(255), twice = w_set32(0x10001);
@@ -241,11 +228,8 @@ W_FN void w_panel_by_unpack(void (*unpack)(const uint8_t *, struct ig_unpacked *
                 p->d[column / (size_t)unit + (size_t)k][r] = u.d[k];
                 if (has_min) p->dmin[column / (size_t)unit + (size_t)k][r] = u.dmin[k];
             }
-            for (int g = 0; g < block / group; g++) {
-                uint32_t s = (uint32_t)u.scale[g];
-                p->scale[column / (size_t)group + (size_t)g][r] =
-                    (int32_t)(W_SIGNED ? (s & 0xFFFF) | s << 16 : s);
-            }
+            for (int g = 0; g < block / group; g++)
+                p->scale[column / (size_t)group + (size_t)g][r] = u.scale[g];
             if (has_min)
                 for (int g = 0; g < block / 16; g++)
                     p->min[column / 32 + (size_t)g / 2][r][g & 1] = u.min[g * 16 / group];
@@ -258,7 +242,7 @@ W_FN void w_panel_by_unpack(void (*unpack)(const uint8_t *, struct ig_unpacked *
     }
 }
 #define IG_PANEL_BY_UNPACK(t)                                                                      \
-    enum { t##_ZERO = 128 };                                                                       \
+    enum { t##_ZERO = 128, t##_TOP = 255 };                                                        \
     static void t##_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {    \
         w_panel_by_unpack(t##_unpack, w, stride, blocks, p, t##_BLOCK, t##_BYTES, t##_GROUP,       \
                           t##_UNIT, t##_HAS_MIN);                                                  \

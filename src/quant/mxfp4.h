@@ -19,7 +19,7 @@ IG_DECODE(mxfp4)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { mxfp4_ZERO = 128 };
+enum { mxfp4_TOP = 255, mxfp4_ZERO = 128 };
 static void mxfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_fp4);
     for (size_t b = 0; b < blocks; b++, w += mxfp4_BYTES) {

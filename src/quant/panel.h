@@ -16,7 +16,7 @@ struct ig_panel { /* aligned to 64 */
     uint8_t q[IG_PANEL_COLS / 4][IG_PANEL_ROWS][4];
     float d[IG_PANEL_COLS / 16][IG_PANEL_ROWS];       /* per unit */
     float dmin[IG_PANEL_COLS / 32][IG_PANEL_ROWS];    /* per unit */
-    int32_t scale[IG_PANEL_COLS / 16][IG_PANEL_ROWS]; /* per group; AVX2: the int16 twice */
+    int32_t scale[IG_PANEL_COLS / 16][IG_PANEL_ROWS]; /* per group */
     int16_t min[IG_PANEL_COLS / 32][IG_PANEL_ROWS]
                [2]; /* of the two 16s in 32 columns (equal for groups of 32) */
 };
@@ -27,7 +27,7 @@ typedef void (*ig_panel_fn)(const uint8_t *w, size_t stride, size_t blocks, stru
 
 struct ig_panel_type {
     uint32_t id;
-    int zero;
+    int zero, top;    /* codes are 0..top; 255 where zero is 128 */
     ig_panel_fn fill; /* NULL: not a quantised type */
 };
 

@@ -12,10 +12,10 @@
 #undef IG_PART_PANEL
 #pragma GCC diagnostic pop
 
-#define PANEL_A32(t, id) {id, W_SIGNED ? 0 : t##_ZERO, t##_panel},
-#define PANEL_A256(t, id) {id, W_SIGNED ? 0 : t##_ZERO, t##_panel},
-#define PANEL_FLOAT(t, id) {id, 0, NULL},
-#define PANEL_OTHER(t, id) {id, 0, NULL},
+#define PANEL_A32(t, id) {id, t##_ZERO, t##_TOP, t##_panel},
+#define PANEL_A256(t, id) {id, t##_ZERO, t##_TOP, t##_panel},
+#define PANEL_FLOAT(t, id) {id, 0, 0, NULL},
+#define PANEL_OTHER(t, id) {id, 0, 0, NULL},
 #define IG_PART_ROW(id, text, t, kind, unpack_fn, decode_fn, encode_fn, block_bytes, block_values) \
     PANEL_##kind(t, id)
 static const struct ig_panel_type panels[] = {

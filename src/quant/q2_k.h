@@ -17,9 +17,8 @@ IG_DECODE(q2_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q2_k_ZERO = 0 };
+enum { q2_k_TOP = 3, q2_k_ZERO = 0 };
 static void q2_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q2_k_BYTES) {
         w16 x[4], dm = w_last(w + 68, stride);
         w_store_half(p->d[b], dm);
@@ -36,10 +35,10 @@ static void q2_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
             w_load4(w + 16 + 16 * i, stride, x);
             for (size_t c = 0; c < 4; c++) {
                 uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
-                w_put_code(q[0], w_and(x[c], w_set8(3)), 0);
-                w_put_code(q[8], w_bits(x[c], 2, 3), 0);
-                w_put_code(q[16], w_bits(x[c], 4, 3), 0);
-                w_put_code(q[24], w_bits(x[c], 6, 3), 0);
+                w_store(q[0], w_and(x[c], w_set8(3)));
+                w_store(q[8], w_bits(x[c], 2, 3));
+                w_store(q[16], w_bits(x[c], 4, 3));
+                w_store(q[24], w_bits(x[c], 6, 3));
             }
         }
     }

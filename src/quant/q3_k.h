@@ -25,9 +25,8 @@ IG_DECODE(q3_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q3_k_ZERO = 4 };
+enum { q3_k_TOP = 7, q3_k_ZERO = 4 };
 static void q3_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q3_k_BYTES) {
         w16 x[4], t[8], s[4];
         w_store_half(p->d[b], w_shr32(w_last(w + 94, stride), 16));
@@ -49,10 +48,10 @@ static void q3_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
                 uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
                 w16 third = i < 2 ? t[4 * (i & 1) + c] : w_shr16(t[4 * (i & 1) + c], 4),
                     four = w_set8(4);
-                w_put_code(q[0], w_or(w_and(x[c], w_set8(3)), w_and(w_shl16(third, 2), four)), 4);
-                w_put_code(q[8], w_or(w_bits(x[c], 2, 3), w_and(w_shl16(third, 1), four)), 4);
-                w_put_code(q[16], w_or(w_bits(x[c], 4, 3), w_and(third, four)), 4);
-                w_put_code(q[24], w_or(w_bits(x[c], 6, 3), w_and(w_shr16(third, 1), four)), 4);
+                w_store(q[0], w_or(w_and(x[c], w_set8(3)), w_and(w_shl16(third, 2), four)));
+                w_store(q[8], w_or(w_bits(x[c], 2, 3), w_and(w_shl16(third, 1), four)));
+                w_store(q[16], w_or(w_bits(x[c], 4, 3), w_and(third, four)));
+                w_store(q[24], w_or(w_bits(x[c], 6, 3), w_and(w_shr16(third, 1), four)));
             }
         }
     }

@@ -15,15 +15,14 @@ IG_DECODE(q4_1)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_1_ZERO = 0 };
+enum { q4_1_TOP = 15, q4_1_ZERO = 0 };
 static void q4_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q4_1_BYTES) {
         w16 x[4], dm = w_first(w, stride);
         w_store_half(p->d[b], dm);
         w_store_half(p->dmin[b], w_xor(w_shr32(dm, 16), w_set32(0x8000)));
         w_load4(w + 4, stride, x);
-        w_put_nibbles(p->q + 8 * b, 4, x, 0);
+        w_put_nibbles(p->q + 8 * b, 4, x);
     }
 }
 #endif

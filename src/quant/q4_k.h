@@ -20,15 +20,14 @@ IG_DECODE(q4_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_k_ZERO = 0 };
+enum { q4_k_TOP = 15, q4_k_ZERO = 0 };
 static void q4_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q4_k_BYTES) {
         w_head_k(w, stride, p, b);
         for (size_t i = 0; i < 8; i++) {
             w16 x[4];
             w_load4(w + 16 + 16 * i, stride, x);
-            w_put_nibbles(p->q + 64 * b + 16 * (i / 2) + 4 * (i & 1), 8, x, 0);
+            w_put_nibbles(p->q + 64 * b + 16 * (i / 2) + 4 * (i & 1), 8, x);
         }
     }
 }

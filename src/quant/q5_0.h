@@ -16,7 +16,7 @@ IG_DECODE(q5_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q5_0_ZERO = 16 };
+enum { q5_0_TOP = 31, q5_0_ZERO = 16 };
 static void q5_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 spread = w_set32(0x204081); /* bit i of four to bit 8 i */
     for (size_t b = 0; b < blocks; b++, w += q5_0_BYTES) {
@@ -28,8 +28,8 @@ static void q5_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
                 top = w_and(w_shr32(high, 16 + 4 * c), w_set32(15));
             low = w_and(w_shl32(w_mul32(low, spread), 4), w_set8(16));
             top = w_and(w_shl32(w_mul32(top, spread), 4), w_set8(16));
-            w_put_code(p->q[8 * b + (size_t)c], w_or(w_and(x[c], w_set8(15)), low), 16);
-            w_put_code(p->q[8 * b + 4 + (size_t)c], w_or(w_bits(x[c], 4, 15), top), 16);
+            w_store(p->q[8 * b + (size_t)c], w_or(w_and(x[c], w_set8(15)), low));
+            w_store(p->q[8 * b + 4 + (size_t)c], w_or(w_bits(x[c], 4, 15), top));
         }
     }
 }

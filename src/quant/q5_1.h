@@ -18,7 +18,7 @@ IG_DECODE(q5_1)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q5_1_ZERO = 0 };
+enum { q5_1_TOP = 31, q5_1_ZERO = 0 };
 static void q5_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 spread = w_set32(0x204081); /* bit i of four to bit 8 i */
     for (size_t b = 0; b < blocks; b++, w += q5_1_BYTES) {
@@ -33,8 +33,8 @@ static void q5_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
                 top = w_and(w_shr32(high, 16 + 4 * c), w_set32(15));
             low = w_and(w_shl32(w_mul32(low, spread), 4), w_set8(16));
             top = w_and(w_shl32(w_mul32(top, spread), 4), w_set8(16));
-            w_put_code(p->q[8 * b + (size_t)c], w_or(w_and(x[c], w_set8(15)), low), 0);
-            w_put_code(p->q[8 * b + 4 + (size_t)c], w_or(w_bits(x[c], 4, 15), top), 0);
+            w_store(p->q[8 * b + (size_t)c], w_or(w_and(x[c], w_set8(15)), low));
+            w_store(p->q[8 * b + 4 + (size_t)c], w_or(w_bits(x[c], 4, 15), top));
         }
     }
 }

@@ -21,9 +21,8 @@ IG_DECODE(q5_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q5_k_ZERO = 0 };
+enum { q5_k_TOP = 31, q5_k_ZERO = 0 };
 static void q5_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q5_k_BYTES) {
         w16 x[4], t[8];
         w_head_k(w, stride, p, b);
@@ -34,8 +33,8 @@ static void q5_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
             for (size_t c = 0; c < 4; c++) {
                 uint8_t(*q)[16][4] = p->q + 64 * b + 16 * (i / 2) + 4 * (i & 1) + c;
                 w16 *fifth = &t[4 * (i & 1) + c], bit = w_set8(16);
-                w_put_code(q[0], w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(*fifth, 4), bit)), 0);
-                w_put_code(q[8], w_or(w_bits(x[c], 4, 15), w_and(w_shl16(*fifth, 3), bit)), 0);
+                w_store(q[0], w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(*fifth, 4), bit)));
+                w_store(q[8], w_or(w_bits(x[c], 4, 15), w_and(w_shl16(*fifth, 3), bit)));
                 *fifth = w_shr16(*fifth, 2);
             }
         }

@@ -21,9 +21,8 @@ IG_DECODE(q6_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q6_k_ZERO = 32 };
+enum { q6_k_TOP = 63, q6_k_ZERO = 32 };
 static void q6_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q6_k_BYTES) {
         w16 x[4], y[4], t[4], s[4];
         w_store_half(p->d[b], w_shr32(w_last(w + 194, stride), 16));
@@ -38,10 +37,10 @@ static void q6_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
             for (size_t c = 0; c < 4; c++) {
                 uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
                 w16 top = w_set8(48);
-                w_put_code(q[0], w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), top)), 32);
-                w_put_code(q[8], w_or(w_and(y[c], w_set8(15)), w_and(w_shl16(t[c], 2), top)), 32);
-                w_put_code(q[16], w_or(w_bits(x[c], 4, 15), w_and(t[c], top)), 32);
-                w_put_code(q[24], w_or(w_bits(y[c], 4, 15), w_and(w_shr16(t[c], 2), top)), 32);
+                w_store(q[0], w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), top)));
+                w_store(q[8], w_or(w_and(y[c], w_set8(15)), w_and(w_shl16(t[c], 2), top)));
+                w_store(q[16], w_or(w_bits(x[c], 4, 15), w_and(t[c], top)));
+                w_store(q[24], w_or(w_bits(y[c], 4, 15), w_and(w_shr16(t[c], 2), top)));
             }
         }
     }

@@ -13,9 +13,8 @@ IG_DECODE(q8_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q8_0_ZERO = 128 };
+enum { q8_0_TOP = 255, q8_0_ZERO = 128 };
 static void q8_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-
     for (size_t b = 0; b < blocks; b++, w += q8_0_BYTES) {
         w16 x[8];
         w_store_half(p->d[b], w_first(w, stride));
