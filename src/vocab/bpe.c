@@ -78,6 +78,18 @@ static bool side_hash(const struct ig_vocab *v, struct ig_str s, char *scratch, 
     return true;
 }
 
+ingle_status ig_merges_begin_texts(struct ig_vocab *v, size_t n, ingle_error *err) {
+    return allocate(v, n, err);
+}
+
+void ig_merges_add_texts(struct ig_vocab *v, struct ig_str left, struct ig_str right) {
+    char scratch[1024];
+    uint64_t a, b;
+    if (side_hash(v, left, scratch, &a) && side_hash(v, right, scratch, &b))
+        insert(&v->merges, pair_key(a, b), v->merges.n);
+    v->merges.n++;
+}
+
 ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *pairs,
                              ingle_error *err) {
     const char *hint = "the file is damaged: download it again";
@@ -158,7 +170,7 @@ static uint64_t merged_key(const struct ig_vocab *v, const char *word, uint32_t 
 
 ingle_status ig_enc_unknown(struct ig_enc *e, struct ig_str text, bool *last_unknown) {
     const struct ig_vocab *v = e->v;
-    bool bytes = v->byte_fallback || v->tokens.bytes || v->model == IG_MODEL_SPM;
+    bool bytes = v->byte_fallback || v->model == IG_MODEL_SPM || (v->tokens.bytes && text.n > 1);
     for (size_t i = 0; i < text.n && bytes && v->byte_fallback; i++)
         bytes = v->tokens.byte_id[(unsigned char)text.p[i]] != IG_NO_TOKEN;
     for (size_t i = 0; i < text.n && bytes; i++) {

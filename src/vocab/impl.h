@@ -305,6 +305,8 @@ void ig_bpe_free(struct ig_bpe *b, struct ig_mem *mem);
 ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *pairs,
                              ingle_error *err);
 void ig_merges_free(struct ig_merges *m, struct ig_mem *mem);
+ingle_status ig_merges_begin_texts(struct ig_vocab *v, size_t n, ingle_error *err);
+void ig_merges_add_texts(struct ig_vocab *v, struct ig_str left, struct ig_str right);
 /* Id mode. */
 ingle_status ig_merges_begin(struct ig_vocab *v, size_t n, ingle_error *err);
 void ig_merges_add(struct ig_vocab *v, int32_t left, int32_t right, int32_t result);
@@ -317,6 +319,13 @@ bool ig_added_next(const struct ig_vocab *v, const struct ig_matcher *m, struct 
                    size_t from, bool parse, size_t *start, size_t *end,
                    const struct ig_added **token);
 void ig_matcher_free(struct ig_matcher *m);
+
+/* json_steps.c: the processing steps of tokenizer.json. */
+ingle_status ig_json_normalizers(struct ig_vocab *v, const struct ig_json *j, ingle_error *err);
+ingle_status ig_json_pretokenizers(struct ig_vocab *v, const struct ig_json *j, ingle_error *err);
+ingle_status ig_json_decoders(struct ig_vocab *v, const struct ig_json *j, ingle_error *err);
+ingle_status ig_json_template(struct ig_vocab *v, const struct ig_json *j,
+                              ingle_error *err); /* needs the tokens */
 
 /* roles.c: guesses roles and the end set from token texts where the file is silent. */
 ingle_status ig_roles_guess(struct ig_vocab *v, const struct ig_log *log, ingle_error *err);

@@ -163,8 +163,7 @@ static bool decode_piece(enum ig_spelling_kind kind, unsigned type, struct ig_st
         return true;
     }
     if (type == IG_TOKEN_CONTROL || type == IG_TOKEN_UNKNOWN) return false;
-    if (type == IG_TOKEN_USER)
-        return kind == IG_SPELL_MARK; /* spelled raw; SPM can also reach it by merging */
+    if (type == IG_TOKEN_USER) return false; /* spelled raw */
     if (kind == IG_SPELL_BYTES) {
         size_t len = ig_alphabet_text(s, out);
         if (len != SIZE_MAX) {
@@ -298,7 +297,9 @@ static ingle_status fill(struct ig_tokens *t, enum ig_spelling_kind kind, ingle_
         t->piece_at[id] = (uint32_t)used;
         used += n;
         t->piece_at[id + 1] = (uint32_t)used;
-        if (!known || !s.n || type == IG_TOKEN_BYTE) t->type[id] |= IG_TYPE_HIDDEN;
+        bool special =
+            type == IG_TOKEN_CONTROL || type == IG_TOKEN_UNKNOWN || type == IG_TOKEN_BYTE;
+        if (special || !s.n || (t->bytes && !known)) t->type[id] |= IG_TYPE_HIDDEN;
         note_byte(t, id, type, s, ig_tokens_piece(t, id));
         if (t->type[id] & IG_TYPE_HIDDEN) continue;
         struct ig_str text = hashed_text(t, id);
