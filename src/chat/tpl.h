@@ -217,6 +217,7 @@ enum tpl_op {
     OP_FLOORDIV,
     OP_MOD,
     OP_POW,
+    OP_CONCAT,
     OP_EQ,
     OP_NE,
     OP_LT,

@@ -134,7 +134,8 @@ static bool attribute(struct tpl_st *st, const struct tpl_val *v, struct ig_str 
                       struct tpl_val *out, bool *found) {
     *found = true;
     if (v->kind == V_UNDEF) {
-        if (ig_str_starts(name, IG_STR("__"))) return no_attr(st, v, name, out);
+        *found = false; /* the item raises */
+        if (ig_str_starts(name, IG_STR("__"))) return true;
         return ig_tpl_raise(st, "%s", v->u.undef->message);
     }
     if (is_unsafe(v, name))
@@ -272,7 +273,7 @@ bool ig_tpl_slice(struct tpl_st *st, const struct tpl_val *v, const struct tpl_v
         return ig_tpl_undef(st, out, "%s has no element slice", type_words(v, buf, sizeof buf));
     }
     if (!ig_tpl_length(st, v, &len)) return false;
-    int64_t n = (int64_t)len, step = 1, start, stop;
+    int64_t n = (int64_t)len, step = 1, start = 0, stop = 0;
     if (by->kind != V_NONE) {
         if (!tpl_is_int(by))
             return ig_tpl_raise(

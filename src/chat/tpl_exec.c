@@ -77,7 +77,7 @@ static bool exec_scoped(struct tpl_st *st, const struct tpl_node *list) {
 
 static bool print(struct tpl_st *st, const struct tpl_node *list) {
     for (const struct tpl_node *n = list; n; n = n->next) {
-        struct tpl_val v;
+        struct tpl_val v = {0};
         if (!ig_tpl_eval(st, n, &v)) return false;
         ig_tpl_put_str(st->out, &v);
         if (st->code) return false;
@@ -179,7 +179,7 @@ bool ig_tpl_call_loop(struct tpl_st *st, const struct tpl_loop *loop, const stru
 
 static bool extra_args(struct tpl_st *st, const struct tpl_node *m, const struct tpl_args *args,
                        size_t n_params, struct tpl_scope *s) {
-    struct tpl_val v;
+    struct tpl_val v = {0};
     if (args->n_pos > n_params && !m->flag)
         return ig_tpl_raise(st, "macro '%.*s' takes not more than %zu argument(s)",
                             (int)(m->text.n & 127), m->text.p, n_params);
@@ -309,7 +309,7 @@ static bool exec_with(struct tpl_st *st, const struct tpl_node *n) {
     struct tpl_scope *before = st->scope, *s = ig_tpl_scope(st, before);
     bool ok = s != NULL;
     for (const struct tpl_node *set = n->list; ok && set; set = set->next) {
-        struct tpl_val v;
+        struct tpl_val v = {0};
         ok = ig_tpl_eval(st, set->b, &v); /* in the scope outside */
         st->scope = s;
         ok = ok && ig_tpl_assign(st, set->a, &v);
@@ -323,7 +323,7 @@ static bool exec_with(struct tpl_st *st, const struct tpl_node *n) {
 }
 
 static bool exec_one(struct tpl_st *st, const struct tpl_node *n) {
-    struct tpl_val v;
+    struct tpl_val v = {0};
     switch ((enum tpl_node_kind)n->kind) {
     case N_DATA: ig_tpl_sb_add(st->out, n->text.p, n->text.n, false); return !st->code;
     case N_PRINT: return print(st, n->list);

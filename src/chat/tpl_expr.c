@@ -139,7 +139,7 @@ static ingle_status parse_test(struct tpl_parser *p, struct tpl_node **out) {
 }
 
 static ingle_status parse_subscribed(struct tpl_parser *p, struct tpl_node **out) {
-    struct tpl_node *start = NULL, *slice;
+    struct tpl_node *start = NULL, *slice = NULL;
     if (!tpl_is_op(p, ':')) {
         IG_TRY(expr(p, &start));
         *out = start;
@@ -179,7 +179,7 @@ static ingle_status parse_subscript(struct tpl_parser *p, struct tpl_node **out)
 /* `.` is behind us */
 static ingle_status parse_dot(struct tpl_parser *p, struct tpl_node **out) {
     if (p->at->kind == T_INT) {
-        struct tpl_node *key;
+        struct tpl_node *key = NULL;
         IG_TRY(ig_tpl_node(p, N_CONST, &key));
         key->value = tpl_int(p->at->i);
         IG_TRY(ig_tpl_node(p, N_ITEM, out));
@@ -286,7 +286,7 @@ static ingle_status parse_dict(struct tpl_parser *p, struct tpl_node **out) {
             IG_TRY(ig_tpl_expect_op(p, ',', ","));
             if (tpl_is_op(p, '}')) break;
         }
-        struct tpl_node *pair;
+        struct tpl_node *pair = NULL;
         IG_TRY(ig_tpl_node(p, N_PAIR, &pair));
         IG_TRY(expr(p, &pair->a));
         IG_TRY(ig_tpl_expect_op(p, ':', ":"));
@@ -348,12 +348,15 @@ static ingle_status parse_unary(struct tpl_parser *p, bool with_filter, struct t
     return with_filter ? parse_steps(p, true, out) : INGLE_OK;
 }
 
+/* The binary operators, each level binding tighter than the one before. One function climbs through
+ * all of them: a bracket costs one stack frame here, not five. */
 enum level { LEVEL_ADD, LEVEL_CONCAT, LEVEL_MUL, LEVEL_POW, LEVEL_UNARY };
 
-static enum tpl_op op_at(const struct tpl_parser *p, enum level level) {
+static enum tpl_op op_at(const struct tpl_parser *p, int level) {
     if (p->at->kind != T_OP) return OP_NONE;
     uint8_t op = p->at->op;
     if (level == LEVEL_ADD) return op == '+' ? OP_ADD : op == '-' ? OP_SUB : OP_NONE;
+    if (level == LEVEL_CONCAT) return op == '~' ? OP_CONCAT : OP_NONE;
     if (level == LEVEL_POW) return op == TWO_POW ? OP_POW : OP_NONE;
     return op == '*'            ? OP_MUL
            : op == '/'          ? OP_DIV
@@ -362,34 +365,38 @@ static enum tpl_op op_at(const struct tpl_parser *p, enum level level) {
                                 : OP_NONE;
 }
 
-static ingle_status parse_level(struct tpl_parser *p, enum level level, struct tpl_node **out) {
-    if (level == LEVEL_UNARY) return parse_unary(p, true, out);
-    IG_TRY(parse_level(p, level + 1, out));
-    struct tpl_node *first = *out, **tail = NULL, *n;
-    if (level == LEVEL_CONCAT) {
-        if (!tpl_is_op(p, '~')) return INGLE_OK;
-        IG_TRY(ig_tpl_node(p, N_CONCAT, out));
-        tail = &(*out)->list;
+static ingle_status parse_level(struct tpl_parser *p, int lowest, struct tpl_node **out);
+
+/* *out and what follows it with operators of this very level */
+static ingle_status parse_chain(struct tpl_parser *p, int level, struct tpl_node **out) {
+    struct tpl_node *first = *out, **tail, *n = NULL;
+    bool concat = level == LEVEL_CONCAT;
+    IG_TRY(ig_tpl_node(p, concat ? N_CONCAT : N_ARITH, out));
+    tail = &(*out)->list;
+    if (concat)
         append(&tail, first);
-        while (tpl_skip_op(p, '~')) {
-            n = NULL;
-            IG_TRY(parse_level(p, level + 1, &n));
-            append(&tail, n);
-        }
-        return INGLE_OK;
-    }
+    else
+        (*out)->a = first;
     for (enum tpl_op op; (op = op_at(p, level)) != OP_NONE;) {
-        if (!tail) {
-            IG_TRY(ig_tpl_node(p, N_ARITH, out));
-            (*out)->a = first;
-            tail = &(*out)->list;
-        }
-        IG_TRY(ig_tpl_node(p, N_OPERAND, &n));
-        n->op = (uint8_t)op;
+        struct tpl_node *operand = NULL;
+        if (!concat) IG_TRY(ig_tpl_node(p, N_OPERAND, &n));
         p->at++;
-        IG_TRY(parse_level(p, level + 1, &n->a));
+        IG_TRY(parse_level(p, level + 1, &operand));
+        if (concat) {
+            n = operand;
+        } else {
+            n->op = (uint8_t)op;
+            n->a = operand;
+        }
         append(&tail, n);
     }
+    return INGLE_OK;
+}
+
+static ingle_status parse_level(struct tpl_parser *p, int lowest, struct tpl_node **out) {
+    IG_TRY(parse_unary(p, true, out));
+    for (int level = LEVEL_POW; level >= lowest; level--)
+        if (op_at(p, level) != OP_NONE) IG_TRY(parse_chain(p, level, out));
     return INGLE_OK;
 }
 
@@ -413,7 +420,7 @@ static enum tpl_op compare_at(struct tpl_parser *p) {
 
 static ingle_status parse_compare(struct tpl_parser *p, struct tpl_node **out) {
     IG_TRY(parse_level(p, LEVEL_ADD, out));
-    struct tpl_node *first = *out, **tail = NULL, *n;
+    struct tpl_node *first = *out, **tail = NULL, *n = NULL;
     for (enum tpl_op op; (op = compare_at(p)) != OP_NONE;) {
         if (!tail) {
             IG_TRY(ig_tpl_node(p, N_COMPARE, out));
@@ -458,7 +465,7 @@ static ingle_status parse_cond(struct tpl_parser *p, struct tpl_node **out) {
     const char *known = p->unknown_what;
     IG_TRY(parse_logic(p, true, out));
     while (tpl_skip_word(p, "if")) {
-        struct tpl_node *cond;
+        struct tpl_node *cond = NULL;
         p->unknown_what = known; /* a conditional excuses its parts */
         p->soft++;
         IG_TRY(ig_tpl_node(p, N_COND, &cond));
@@ -472,9 +479,10 @@ static ingle_status parse_cond(struct tpl_parser *p, struct tpl_node **out) {
 }
 
 ingle_status ig_tpl_parse_expr(struct tpl_parser *p, bool with_cond, struct tpl_node **out) {
-    if (++p->depth > TPL_PARSE_DEPTH) return ig_tpl_parse_fail(p, p->at->line, "nested too deeply");
+    p->depth += TPL_EXPR_DEPTH;
+    if (p->depth > TPL_PARSE_DEPTH) return ig_tpl_parse_fail(p, p->at->line, "nested too deeply");
     IG_TRY(with_cond ? parse_cond(p, out) : parse_logic(p, true, out));
-    p->depth--;
+    p->depth -= TPL_EXPR_DEPTH;
     return INGLE_OK;
 }
 

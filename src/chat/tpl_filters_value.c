@@ -300,7 +300,7 @@ FILTER(f_filesizeformat) {
     static const char *const units[] = {"kB",  "MB",  "GB",  "TB",  "PB",  "EB",  "ZB",  "YB",
                                         "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"};
     struct tpl_args none = {0};
-    struct tpl_val f;
+    struct tpl_val f = {0};
     char text[64];
     bool binary = given(&a[0]) && ig_tpl_truth(&a[0]);
     if (!f_float(st, v, &none, (struct tpl_val[1]){{0}}, &f)) return false;

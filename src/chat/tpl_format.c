@@ -179,7 +179,7 @@ static bool key_arg(struct percent *x, struct tpl_val *out) {
 }
 
 static bool percent_number(struct percent *x, int64_t *out) {
-    struct tpl_val v;
+    struct tpl_val v = {0};
     *out = 0;
     if (x->p < x->end && *x->p == '*') {
         x->p++;

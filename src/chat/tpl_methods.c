@@ -77,7 +77,7 @@ METHOD(m_splitlines) {
 
 METHOD(m_replace) {
     UNUSED;
-    struct tpl_str *old, *with;
+    struct tpl_str *old = NULL, *with = NULL;
     int64_t max = -1;
     if (!str_arg(st, &a[0], "replace() argument 1", &old) ||
         !str_arg(st, &a[1], "replace() argument 2", &with))
@@ -162,7 +162,7 @@ static bool find(struct tpl_st *st, const struct tpl_val *self, const struct tpl
                  int64_t *out) {
     size_t from, to;
     bool inside;
-    struct tpl_str *x, *s = self->u.s;
+    struct tpl_str *x = NULL, *s = self->u.s;
     if (!str_arg(st, &a[0], "find() argument", &x) ||
         !window(st, s, &a[1], &a[2], &from, &to, &inside))
         return false;
@@ -214,7 +214,7 @@ METHOD(m_count) {
     UNUSED;
     size_t from, to;
     bool inside;
-    struct tpl_str *x, part = *self->u.s;
+    struct tpl_str *x = NULL, part = *self->u.s;
     int64_t n = 0;
     if (!str_arg(st, &a[0], "count() argument", &x) ||
         !window(st, self->u.s, &a[1], &a[2], &from, &to, &inside))
@@ -250,7 +250,7 @@ METHOD(m_format_map) {
 
 static bool partition(struct tpl_st *st, const struct tpl_val *self, const struct tpl_val *a,
                       bool last, struct tpl_val *out) {
-    struct tpl_str *sep, *s = self->u.s;
+    struct tpl_str *sep = NULL, *s = self->u.s;
     struct tpl_val none[3] = {{0}}, v[3];
     if (!str_arg(st, &a[0], "partition() argument", &sep)) return false;
     if (!sep->n) return ig_tpl_raise(st, "empty separator");
@@ -279,14 +279,14 @@ METHOD(m_rpartition) {
 
 METHOD(m_removeprefix) {
     UNUSED;
-    struct tpl_str *x, *s = self->u.s;
+    struct tpl_str *x = NULL, *s = self->u.s;
     if (!str_arg(st, &a[0], "removeprefix() argument", &x)) return false;
     size_t cut = has_affix(s, 0, s->n, x, true) ? x->n : 0;
     return ig_tpl_sub(st, s, cut, s->n - cut, out);
 }
 METHOD(m_removesuffix) {
     UNUSED;
-    struct tpl_str *x, *s = self->u.s;
+    struct tpl_str *x = NULL, *s = self->u.s;
     if (!str_arg(st, &a[0], "removesuffix() argument", &x)) return false;
     return ig_tpl_sub(st, s, 0, s->n - (has_affix(s, 0, s->n, x, false) ? x->n : 0), out);
 }

@@ -157,7 +157,7 @@ static ingle_status hard_body_to(struct tpl_parser *p, const char *end, struct t
 static ingle_status one_target(struct tpl_parser *p, bool with_ns, struct tpl_node **out) {
     if (with_ns && p->at->kind == T_NAME && p->at[1].kind == T_OP && p->at[1].op == '.') {
         IG_TRY(ig_tpl_node(p, N_NSREF, out));
-        struct ig_str name;
+        struct ig_str name = {0};
         IG_TRY(ig_tpl_expect_name(p, &name));
         IG_TRY(ig_tpl_symbol(p, name, &(*out)->sym));
         p->at++;
@@ -194,7 +194,7 @@ static ingle_status parse_target(struct tpl_parser *p, bool with_ns, const char 
 }
 
 static ingle_status plain_name(struct tpl_parser *p, uint32_t *sym, struct ig_str *text) {
-    struct ig_str name;
+    struct ig_str name = {0};
     uint32_t line = p->at->line;
     IG_TRY(ig_tpl_expect_name(p, &name));
     static const char *const taken[] = {"true", "false", "none", "True", "False", "None"};
@@ -212,7 +212,7 @@ static ingle_status parse_signature(struct tpl_parser *p, struct tpl_node *macro
     IG_TRY(ig_tpl_expect_op(p, '(', "("));
     while (!tpl_is_op(p, ')')) {
         if (macro->list) IG_TRY(ig_tpl_expect_op(p, ',', ","));
-        struct tpl_node *param;
+        struct tpl_node *param = NULL;
         IG_TRY(ig_tpl_node(p, N_PARAM, &param));
         IG_TRY(plain_name(p, &param->sym, &param->text));
         if (tpl_skip_op(p, '=')) {
@@ -246,7 +246,7 @@ static ingle_status parse_if(struct tpl_parser *p, struct tpl_node *n) {
     struct tpl_node **tail = &n->list;
     p->soft++;
     for (;;) {
-        struct tpl_node *branch;
+        struct tpl_node *branch = NULL;
         IG_TRY(ig_tpl_node(p, N_IF, &branch));
         IG_TRY(whole_tuple(p, false, NULL, &branch->a));
         IG_TRY(block_end(p));
@@ -322,7 +322,7 @@ static ingle_status parse_with(struct tpl_parser *p, struct tpl_node *n) {
     struct tpl_node **tail = &n->list;
     while (p->at->kind != T_BLOCK_END) {
         if (n->list) IG_TRY(ig_tpl_expect_op(p, ',', ","));
-        struct tpl_node *set;
+        struct tpl_node *set = NULL;
         IG_TRY(ig_tpl_node(p, N_SET, &set));
         IG_TRY(one_target(p, false, &set->a));
         IG_TRY(ig_tpl_expect_op(p, '=', "="));
@@ -355,7 +355,7 @@ static ingle_status parse_generation(struct tpl_parser *p, struct tpl_node *n) {
 }
 
 static ingle_status parse_block(struct tpl_parser *p, struct tpl_node *n) {
-    struct ig_str name;
+    struct ig_str name = {0};
     IG_TRY(ig_tpl_expect_name(p, &name));
     tpl_skip_word(p, "scoped");
     const char *const ends[] = {"endblock", NULL};

@@ -4,7 +4,9 @@
 
 #include "chat/tpl.h"
 
-enum { TPL_PARSE_DEPTH = 200 };
+/* Levels of nesting. A bracket takes as much of the C stack as two statements: all of it fits into
+ * 100 KB. */
+enum { TPL_PARSE_DEPTH = 200, TPL_EXPR_DEPTH = 2 };
 
 struct tpl_parser {
     struct ig_template *t;

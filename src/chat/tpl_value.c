@@ -203,7 +203,7 @@ static bool grow(struct tpl_st *st, struct tpl_dict *d) {
 
 bool ig_tpl_dict_set(struct tpl_st *st, struct tpl_dict *d, const struct tpl_val *key,
                      const struct tpl_val *value) {
-    uint64_t hash;
+    uint64_t hash = 0;
     size_t at;
     if (!hash_of(st, key, &hash) || !find(st, d, key, hash, &at)) return false;
     if (at != SIZE_MAX) {
@@ -219,7 +219,7 @@ bool ig_tpl_dict_set(struct tpl_st *st, struct tpl_dict *d, const struct tpl_val
 
 struct tpl_val *ig_tpl_dict_get(struct tpl_st *st, const struct tpl_dict *d,
                                 const struct tpl_val *key) {
-    uint64_t hash;
+    uint64_t hash = 0;
     size_t at;
     if (!hash_of(st, key, &hash) || !find(st, d, key, hash, &at) || at == SIZE_MAX) return NULL;
     return &d->v[at].value;
