@@ -64,6 +64,23 @@ def scripts():
     return value
 
 
+def ages():
+    """Major version that brought a character, 0 up to 8: libraries in the field still use tables of Unicode 8 and 9."""
+    program = r"""
+        use Unicode::UCD qw(prop_invmap);
+        my ($starts, $values) = prop_invmap("Age");
+        for my $i (0 .. $#$starts) { print "$starts->[$i] $values->[$i]\n"; }
+    """
+    rows = [r.split() for r in subprocess.run(["perl", "-e", program], check=True, capture_output=True,
+                                              text=True).stdout.splitlines()]
+    value = [0] * N
+    for (start, version), (end, _) in zip(rows, rows[1:] + [(str(N), "")]):
+        major = int(version.split(".")[0].lstrip("V")) if version[0] in "0123456789V" else 0
+        for cp in range(int(start), min(int(end), N)):
+            value[cp] = major if major > 8 else 0
+    return value
+
+
 CLUSTER_CLASSES = "Other CR LF Control Extend ZWJ Regional_Indicator Prepend SpacingMark L V T LV LVT Pictographic".split()
 
 
@@ -117,6 +134,10 @@ def main():
     emit(f"static const uint32_t ig_script_start[{len(starts)}]", starts)
     emit(f"static const uint8_t ig_script_value[{len(starts)}]", [number[script[c]] for c in starts])
 
+    age = ages()
+    starts = [c for c in range(N) if c == 0 or age[c] != age[c - 1]]
+    emit(f"static const uint32_t ig_age_start[{len(starts)}]", starts)
+    emit(f"static const uint8_t ig_age_value[{len(starts)}]", [age[c] for c in starts])
     gcb = clusters()
     starts = [c for c in range(N) if c == 0 or gcb[c] != gcb[c - 1]]
     print("enum { " + ", ".join("IG_GCB_" + c.upper() for c in CLUSTER_CLASSES) + " };")

@@ -202,14 +202,18 @@ static void fused(struct ig_detok *d, struct ig_buf *b, const struct ig_decode *
     }
     if (!t.n) return;
     size_t kept = 0;
-    while (strip && strip->a.n && kept < strip->stop && (kept + 1) * strip->a.n <= sizeof d->tail &&
+    while (strip && strip->a.n && kept < strip->stop &&
+           strip->stop * strip->a.n <= sizeof d->tail &&
            ig_str_ends((struct ig_str){t.p, t.n - kept * strip->a.n}, strip->a))
         kept++;
     if (kept * strip->a.n < t.n) flush_tail(d, out);
     emit(d, t.p, t.n - kept * strip->a.n, out);
-    for (size_t i = 0; i < kept && d->n_tail + strip->a.n <= sizeof d->tail; i++) {
-        memcpy(d->tail + d->n_tail, strip->a.p, strip->a.n);
-        d->n_tail = (uint8_t)(d->n_tail + strip->a.n);
+    for (size_t i = 0; i < kept; i++) {
+        if (d->n_tail >= strip->stop * strip->a.n)
+            emit(d, strip->a.p, strip->a.n, out); /* an older one is safe now */
+        else
+            memcpy(d->tail + d->n_tail, strip->a.p, strip->a.n),
+                d->n_tail = (uint8_t)(d->n_tail + strip->a.n);
     }
 }
 

@@ -192,7 +192,7 @@ static ingle_status cuts(struct ig_vocab *v, const char *regex, uint8_t how, boo
     return ig_regex_open(&s->regex, v->mem, ig_str_of(regex), 0, err);
 }
 
-static const char punctuation[] = "[\\p{P}!-/:-@\\[-`{-~]";
+static const char punctuation[] = "\\p{BertPunctuation}";
 
 static ingle_status split(struct ig_vocab *v, const struct ig_json *j, ingle_error *err) {
     struct ig_pre *s = NULL;

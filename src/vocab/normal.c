@@ -149,8 +149,10 @@ static bool is_chinese(uint32_t c) {
            (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
+/* BertNormalizer's reference implementation knows categories as of Unicode 8, StripAccents' as of
+ * Unicode 9. */
 static bool bert_control(uint32_t c) {
-    if (c == '\t' || c == '\n' || c == '\r') return false;
+    if (c == '\t' || c == '\n' || c == '\r' || ig_unicode_age(c)) return false;
     unsigned category = ig_unicode_category(c);
     return ig_unicode_category_name(category)[0] == 'C' && category != 0;
 }
@@ -178,7 +180,7 @@ static void one_char(const struct ig_norm *s, enum ig_norm_kind kind, uint32_t c
     switch (kind) {
     case IG_NORM_LOWERCASE: put_lower(out, c); break;
     case IG_NORM_STRIP_ACCENTS:
-        if (!ig_unicode_is_mark(c)) put_cp(out, c);
+        if (!ig_unicode_is_mark(c) || ig_unicode_age(c) > 9) put_cp(out, c);
         break;
     case IG_NORM_NMT:
         if (!nmt_dropped(c)) put_cp(out, nmt_space(c) ? ' ' : c);
@@ -211,7 +213,7 @@ static void each_char(const struct ig_norm *s, enum ig_norm_kind kind, struct ig
 }
 
 static bool is_nonspacing(uint32_t c) {
-    return !strcmp(ig_unicode_category_name(ig_unicode_category(c)), "Mn");
+    return !ig_unicode_age(c) && !strcmp(ig_unicode_category_name(ig_unicode_category(c)), "Mn");
 }
 
 static ingle_status bert(struct ig_enc *e, const struct ig_norm *s, struct ig_str in,

@@ -221,6 +221,8 @@ static int script_of(uint32_t cp, const unsigned ids[3]) {
     if (cp == ' ') return -1;
     if (cp == 0x30fc) return (int)ids[0];
     unsigned s = ig_unicode_script(cp);
+    if (!s || ig_unicode_age(cp) > 9)
+        return -1; /* the reference's table is Unicode 9: later ones have no script */
     return (int)(s == ids[1] || s == ids[2] ? ids[0] : s);
 }
 
@@ -241,14 +243,15 @@ static ingle_status scripts(struct ig_enc *e, struct ig_str text) {
         for (uint32_t at = p.start; at < p.end;) {
             unsigned len = ig_utf8_decode(text.p + at, p.end - at, &cp);
             int now = script_of(len ? cp : 0xfffd, ids);
-            if (now >= 0 && last >= 0 && now != last) {
-                put(&c, from, at);
+            if (now >= 0 &&
+                now != last) { /* what precedes the first script is lost, as in the reference */
+                if (last >= 0) put(&c, from, at);
                 from = at;
             }
             if (now >= 0) last = now;
             at += len ? len : 1;
         }
-        put(&c, from, p.end);
+        if (last >= 0) put(&c, from, p.end);
     }
     if (e->pieces[1].failed) return ig_fail_memory(e->err, e->pieces[1].n);
     swap_pieces(e);

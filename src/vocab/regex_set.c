@@ -247,7 +247,16 @@ bool ig_set_property(struct ig_set *s, struct ig_str raw) {
     else if (!strcmp(n, "lower") || !strcmp(n, "lowercase"))
         add_categories(&got, category_mask("ll")), ig_set_add(&got, 0xaa, 0xaa),
             ig_set_add(&got, 0xba, 0xba);
-    else if (!strcmp(n, "punct"))
+    else if (!strcmp(n, "bertpunctuation")) { /* ours: P as of Unicode 8, and all of ASCII's */
+        struct ig_set newer = {.ranges.mem = s->ranges.mem};
+        ig_unicode_age_ranges(8, put_range, &newer);
+        ig_set_negate(&newer);
+        add_categories(&got, category_mask("p"));
+        ig_set_intersect(&got, &newer);
+        ig_set_free(&newer);
+        add_chars(&got, "$+<=>^`|~");
+        ig_set_add(&got, 0x166d, 0x166d), ig_set_add(&got, 0x111c9, 0x111c9);
+    } else if (!strcmp(n, "punct"))
         add_categories(&got, category_mask("p")), add_chars(&got, "$+<=>^`|~");
     else if (!strcmp(n, "space") || !strcmp(n, "whitespace"))
         ig_set_class(&got, 's');

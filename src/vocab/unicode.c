@@ -33,16 +33,34 @@ static unsigned combining(uint32_t cp) {
     return cp < 0x300 || cp > 0x10ffff ? 0 : ig_ccc_block[ig_ccc_index[cp >> 7] * 128 + (cp & 127)];
 }
 
-unsigned ig_unicode_script(uint32_t cp) {
-    size_t lo = 0, hi = sizeof ig_script_start / sizeof *ig_script_start;
+/* The value of the range that holds cp. */
+static unsigned in_ranges(const uint32_t *start, const uint8_t *value, size_t n, uint32_t cp) {
+    size_t lo = 0, hi = n;
     while (hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
-        if (ig_script_start[mid] <= cp)
+        if (start[mid] <= cp)
             lo = mid;
         else
             hi = mid;
     }
-    return ig_script_value[lo];
+    return value[lo];
+}
+
+unsigned ig_unicode_script(uint32_t cp) {
+    return in_ranges(ig_script_start, ig_script_value, sizeof ig_script_value, cp);
+}
+
+unsigned ig_unicode_age(uint32_t cp) {
+    return cp < 0x300 ? 0 : in_ranges(ig_age_start, ig_age_value, sizeof ig_age_value, cp);
+}
+
+bool ig_unicode_age_ranges(unsigned above, ig_unicode_range_fn put, void *ud) {
+    size_t n = sizeof ig_age_value;
+    for (size_t i = 0; i < n; i++) {
+        if (ig_age_value[i] <= above) continue;
+        if (!put(ud, ig_age_start[i], i + 1 < n ? ig_age_start[i + 1] - 1 : 0x10ffff)) return false;
+    }
+    return true;
 }
 
 unsigned ig_unicode_scripts(void) {
@@ -123,15 +141,7 @@ const uint32_t *ig_unicode_folds(size_t *n) {
 
 static unsigned cluster_class(uint32_t cp) {
     if (cp >= 0x20 && cp < 0x7f) return IG_GCB_OTHER;
-    size_t lo = 0, hi = sizeof ig_gcb_start / sizeof *ig_gcb_start;
-    while (hi - lo > 1) {
-        size_t mid = (lo + hi) / 2;
-        if (ig_gcb_start[mid] <= cp)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return ig_gcb_value[lo];
+    return in_ranges(ig_gcb_start, ig_gcb_value, sizeof ig_gcb_value, cp);
 }
 
 /* Rules GB3 to GB9b; pictograph sequences (GB11) and flags (GB12) need what came before: `picture`,

@@ -1,4 +1,5 @@
-/* Facts about characters, and the four normalization forms. Tables: unicode.inc, made by tools/unicode.py. */
+/* Facts about characters, and the four normalization forms. Tables: unicode.inc, made by
+ * tools/unicode.py. */
 #ifndef IG_UNICODE_H
 #define IG_UNICODE_H
 
@@ -9,7 +10,8 @@ unsigned ig_unicode_category(uint32_t cp);
 const char *ig_unicode_category_name(unsigned category);
 enum { IG_CATEGORIES = 30 };
 
-/* Calls `put` for every range of code points of the categories in `mask` (bit = category), in order; neighbours may touch. */
+/* Calls `put` for every range of code points of the categories in `mask` (bit = category), in
+ * order; neighbours may touch. */
 typedef bool (*ig_unicode_range_fn)(void *ud, uint32_t first, uint32_t last);
 bool ig_unicode_category_ranges(uint32_t mask, ig_unicode_range_fn put, void *ud);
 
@@ -19,13 +21,18 @@ unsigned ig_unicode_scripts(void);
 const char *ig_unicode_script_name(unsigned script);
 bool ig_unicode_script_ranges(unsigned script, ig_unicode_range_fn put, void *ud);
 
+/* Major version of Unicode that brought the character, if above 8; else 0. */
+unsigned ig_unicode_age(uint32_t cp);
+bool ig_unicode_age_ranges(unsigned above, ig_unicode_range_fn put,
+                           void *ud); /* all newer than `above` >= 8 */
+
 bool ig_unicode_is_space(uint32_t cp); /* White_Space */
 bool ig_unicode_is_letter(uint32_t cp);
 bool ig_unicode_is_mark(uint32_t cp);
-bool ig_unicode_is_number(uint32_t cp); /* N* */
+bool ig_unicode_is_number(uint32_t cp);      /* N* */
 bool ig_unicode_is_punctuation(uint32_t cp); /* P* */
-bool ig_unicode_is_word(uint32_t cp);   /* Alphabetic, M, Nd, Pc, join control: \w */
-uint32_t ig_unicode_lower(uint32_t cp); /* simple mapping */
+bool ig_unicode_is_word(uint32_t cp);        /* Alphabetic, M, Nd, Pc, join control: \w */
+uint32_t ig_unicode_lower(uint32_t cp);      /* simple mapping */
 
 /* Simple case folding: n pairs from, to, one after the other. */
 const uint32_t *ig_unicode_folds(size_t *n);

@@ -146,7 +146,7 @@ static ingle_status open_wordpiece(struct ig_vocab *v, const struct ig_vocab_ggu
     p[1] = (struct ig_pre){.kind = IG_PRE_SPLIT, .behavior = IG_ISOLATED};
     v->n_pre = 2;
     IG_TRY(ig_regex_open(&p[0].regex, v->mem, IG_STR("\\s"), 0, err));
-    IG_TRY(ig_regex_open(&p[1].regex, v->mem, IG_STR("[\\p{P}!-/:-@\\[-`{-~]"), 0, err));
+    IG_TRY(ig_regex_open(&p[1].regex, v->mem, IG_STR("\\p{BertPunctuation}"), 0, err));
     v->mark_words = true;
     v->max_chars = 100;
     v->drop_leading_space = true;
