@@ -127,6 +127,7 @@ PL_TILES(pl_32_31, pl_mul_32(p, zero, in, cols, acc, N, 4, false))
 PL_TILES(pl_32_min, pl_mul_32(p, zero, in, cols, acc, N, 4, true))
 PL_TILES(pl_16, (void)zero; pl_mul_16(p, in, cols, acc, N))
 PL_TILES(pl_256_32, pl_mul_256(p, zero, in, cols, acc, N, 32, 0, false))
+PL_TILES(pl_256_32_15, pl_mul_256(p, zero, in, cols, acc, N, 32, 8, false))
 PL_TILES(pl_256_32_min_15, pl_mul_256(p, zero, in, cols, acc, N, 32, 8, true))
 PL_TILES(pl_256_32_min_31, pl_mul_256(p, zero, in, cols, acc, N, 32, 4, true))
 PL_TILES(pl_256_16_byte, pl_mul_256(p, zero, in, cols, acc, N, 16, 0, false))
@@ -144,6 +145,6 @@ static const pl_tile_fn *pl_tiles(const struct ig_quant *t, int top) {
     if (t->unit == 16) return top == 255 ? pl_16 : NULL;
     if (t->unit == 32)
         return top == 255 ? pl_32_byte : top > 31 ? NULL : top > 15 ? pl_32_31 : pl_32_15;
-    if (t->group == 32) return top == 255 ? pl_256_32 : NULL;
+    if (t->group == 32) return top == 255 ? pl_256_32 : top > 15 ? NULL : pl_256_32_15;
     return top == 255 ? pl_256_16_byte : top > 63 ? NULL : pl_256_16_63;
 }

@@ -24,9 +24,9 @@ struct pl_inputs { /* of one tile, at the first column of the panel */
     const int16_t *sum[PL_MAX];
 };
 
-struct pl_scratch { /* aligned to 64 */
+struct pl_scratch {
     struct ig_panel panel;
-    float acc[PL_TOKENS][16];
+    _Alignas(64) float acc[PL_TOKENS][16];
 };
 
 typedef void (*pl_tile_fn)(const struct ig_panel *, int zero, const struct pl_inputs *, size_t cols,
@@ -73,6 +73,9 @@ static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t, ui
         memset(s->acc, 0, n * sizeof *s->acc);
         for (size_t k = slice; k < end; k += IG_PANEL_COLS) {
             size_t cols = end - k < IG_PANEL_COLS ? end - k : IG_PANEL_COLS;
+            s->panel.ahead = k + cols < j->cols
+                                 ? cols / j->type->block * j->type->bytes
+                                 : 16 * j->row_bytes - k / j->type->block * j->type->bytes;
             t->fill(w + k / j->type->block * j->type->bytes, j->row_bytes, cols / j->type->block,
                     &s->panel);
             pl_inputs_pass(j, tiles, t->zero, s, first, n, k, cols);

@@ -24,6 +24,7 @@ enum { iq4_nl_TOP = 255, iq4_nl_ZERO = 128 };
 static void iq4_nl_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_iq4);
     for (size_t b = 0; b < blocks; b++, w += iq4_nl_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[4];
         w_store_half(p->d[b], w_first(w, stride));
         w_load4(w + 2, stride, x);

@@ -37,6 +37,7 @@ static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct 
         low = head[1];
         high = w_shr32(head[0], 16);
         for (size_t g = 0; g < 8; g++) {
+            if (g % 3 == 0) w_ahead(w, stride, p, 64 * (g / 3));
             w16 s = w_or(w_and(low, w_set32(15)), w_and(w_shl32(high, 4), w_set32(48)));
             w_store(p->scale[8 * b + g], w_sub32(s, w_set32(32)));
             low = w_shr32(low, 4);

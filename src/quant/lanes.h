@@ -61,6 +61,9 @@ W_FN w16 w_xor(w16 a, w16 b) {
 W_FN w16 w_add8(w16 a, w16 b) {
     return _mm512_add_epi8(a, b);
 }
+W_FN w16 w_andnot(w16 a, w16 b) {
+    return _mm512_andnot_si512(a, b);
+} /* ~a & b */
 W_FN w16 w_sub32(w16 a, w16 b) {
     return _mm512_sub_epi32(a, b);
 }
@@ -126,6 +129,7 @@ W_FN w16 w_table(const int8_t t[16]) {
     }
 W_BOTH(w_lut, _mm256_shuffle_epi8)
 W_BOTH(w_and, _mm256_and_si256)
+W_BOTH(w_andnot, _mm256_andnot_si256) /* ~a & b */
 W_BOTH(w_or, _mm256_or_si256)
 W_BOTH(w_xor, _mm256_xor_si256)
 W_BOTH(w_sub32, _mm256_sub_epi32)
@@ -148,6 +152,14 @@ W_FN void w_store_half(float *p, w16 x) {
 }
 
 #endif
+
+/* Prefetches a cache line of each row, `at` bytes into what will be wanted next. Spread these over
+ * the work: the queue of outstanding lines is short. Into the second cache; the first is full of
+ * panel. */
+W_FN void w_ahead(const uint8_t *w, size_t stride, const struct ig_panel *p, size_t at) {
+    for (size_t r = 0; r < 16; r++)
+        _mm_prefetch((const char *)w + p->ahead + r * stride + at, _MM_HINT_T1);
+}
 
 /* The first or the last 4 of 16 bytes of each row */
 W_FN w16 w_first(const uint8_t *p, size_t stride) {
@@ -221,6 +233,8 @@ W_FN void w_panel_by_unpack(void (*unpack)(const uint8_t *, struct ig_unpacked *
     struct ig_unpacked u;
     for (size_t b = 0; b < blocks; b++) {
         size_t column = b * (size_t)block;
+        for (size_t at = 0; at < (size_t)bytes; at += 64)
+            w_ahead(w + b * (size_t)bytes, stride, p, at);
         for (int r = 0; r < 16; r++) {
             unpack(w + (size_t)r * stride + b * (size_t)bytes, &u);
             memcpy(row[r], u.q, (size_t)block);

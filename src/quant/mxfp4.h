@@ -23,6 +23,7 @@ enum { mxfp4_TOP = 255, mxfp4_ZERO = 128 };
 static void mxfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_fp4);
     for (size_t b = 0; b < blocks; b++, w += mxfp4_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[4], e = w_and(w_first(w, stride), w_set32(255));
         w16 bits = w_max32(w_shl32(w_sub32(e, w_set32(1)), 23), w_set32(0x00400000));
         w16 lowest = w_and(w_sar32(w_sub32(e, w_set32(1)), 31), w_set32(0x00200000));

@@ -12,13 +12,15 @@
 
 enum { IG_PANEL_ROWS = 16, IG_PANEL_COLS = 1024 };
 
-struct ig_panel { /* aligned to 64 */
-    uint8_t q[IG_PANEL_COLS / 4][IG_PANEL_ROWS][4];
+struct ig_panel {
+    _Alignas(64) uint8_t q[IG_PANEL_COLS / 4][IG_PANEL_ROWS][4];
     float d[IG_PANEL_COLS / 16][IG_PANEL_ROWS];       /* per unit */
     float dmin[IG_PANEL_COLS / 32][IG_PANEL_ROWS];    /* per unit */
     int32_t scale[IG_PANEL_COLS / 16][IG_PANEL_ROWS]; /* per group */
-    int16_t min[IG_PANEL_COLS / 32][IG_PANEL_ROWS]
-               [2]; /* of the two 16s in 32 columns (equal for groups of 32) */
+    /* of the two 16s in 32 columns; equal for groups of 32 */
+    int16_t min[IG_PANEL_COLS / 32][IG_PANEL_ROWS][2];
+    /* in: how far behind `w` the bytes lie that will be wanted next; they are prefetched */
+    size_t ahead;
 };
 
 /* `blocks` blocks (at most IG_PANEL_COLS weights) of 16 rows that lie `stride` bytes apart. Fills q

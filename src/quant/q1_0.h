@@ -14,7 +14,20 @@ IG_DECODE(q1_0)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(q1_0)
+enum { q1_0_TOP = 2, q1_0_ZERO = 1 };
+static void q1_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+    for (size_t b = 0; b < blocks; b++, w += q1_0_BYTES) {
+        w_ahead(w, stride, p, 0);
+        w16 x[4], d = w_first(w, stride);
+        for (size_t g = 0; g < 4; g++) w_store_half(p->d[4 * b + g], d);
+        w_load4(w + 2, stride, x);
+        for (size_t j = 0; j < 32; j++) { /* four bits to four bytes of 0 or 2 */
+            w16 v = w_mul32(w_and(x[j / 8], w_set32(15)), w_set32(0x204081));
+            x[j / 8] = w_shr32(x[j / 8], 4);
+            w_store(p->q[32 * b + j], w_and(w_shl32(v, 1), w_set8(2)));
+        }
+    }
+}
 #endif
 
 #ifdef IG_PART_ENCODE

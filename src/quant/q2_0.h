@@ -14,7 +14,22 @@ IG_DECODE(q2_0)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(q2_0)
+enum { q2_0_TOP = 3, q2_0_ZERO = 1 };
+static void q2_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+    for (size_t b = 0; b < blocks; b++, w += q2_0_BYTES) {
+        w_ahead(w, stride, p, 0);
+        w16 x[4], d = w_first(w, stride);
+        w_store_half(p->d[2 * b], d);
+        w_store_half(p->d[2 * b + 1], d);
+        w_load4(w + 2, stride, x);
+        for (size_t j = 0; j < 16; j++) { /* byte j: two bits to each of four bytes */
+            w16 v = w_and(x[j / 4], w_set32(255));
+            x[j / 4] = w_shr32(x[j / 4], 8);
+            v = w_or(v, w_shl32(v, 6));
+            w_store(p->q[16 * b + j], w_and(w_or(v, w_shl32(v, 12)), w_set8(3)));
+        }
+    }
+}
 #endif
 
 #ifdef IG_PART_ENCODE

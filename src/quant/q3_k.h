@@ -43,6 +43,7 @@ static void q3_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
         w_load4(w, stride, t);
         w_load4(w + 16, stride, t + 4);
         for (size_t i = 0; i < 4; i++) {
+            if (i % 2 == 0) w_ahead(w, stride, p, 32 * i);
             w_load4(w + 32 + 16 * i, stride, x);
             for (size_t c = 0; c < 4; c++) {
                 uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;

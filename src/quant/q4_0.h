@@ -17,6 +17,7 @@ IG_DECODE(q4_0)
 enum { q4_0_TOP = 15, q4_0_ZERO = 8 };
 static void q4_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q4_0_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[4];
         w_store_half(p->d[b], w_first(w, stride));
         w_load4(w + 2, stride, x);

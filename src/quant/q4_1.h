@@ -18,6 +18,7 @@ IG_DECODE(q4_1)
 enum { q4_1_TOP = 15, q4_1_ZERO = 0 };
 static void q4_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q4_1_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[4], dm = w_first(w, stride);
         w_store_half(p->d[b], dm);
         w_store_half(p->dmin[b], w_xor(w_shr32(dm, 16), w_set32(0x8000)));

@@ -25,6 +25,7 @@ static void q4_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
     for (size_t b = 0; b < blocks; b++, w += q4_k_BYTES) {
         w_head_k(w, stride, p, b);
         for (size_t i = 0; i < 8; i++) {
+            if (i % 3 == 0) w_ahead(w, stride, p, 64 * (i / 3));
             w16 x[4];
             w_load4(w + 16 + 16 * i, stride, x);
             w_put_nibbles(p->q + 64 * b + 16 * (i / 2) + 4 * (i & 1), 8, x);

@@ -20,6 +20,7 @@ enum { q5_0_TOP = 31, q5_0_ZERO = 16 };
 static void q5_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 spread = w_set32(0x204081); /* bit i of four to bit 8 i */
     for (size_t b = 0; b < blocks; b++, w += q5_0_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[4], head = w_first(w, stride), high = w_first(w + 2, stride);
         w_store_half(p->d[b], head);
         w_load4(w + 6, stride, x);

@@ -22,6 +22,7 @@ enum { q5_1_TOP = 31, q5_1_ZERO = 0 };
 static void q5_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 spread = w_set32(0x204081); /* bit i of four to bit 8 i */
     for (size_t b = 0; b < blocks; b++, w += q5_1_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[4], head[4];
         w_load4(w, stride, head);
         w16 high = head[1];

@@ -30,6 +30,7 @@ static void q6_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
         for (size_t i = 0; i < 4; i++) /* signed bytes: flip the sign bit, subtract it again */
             w_store_scales(p->scale + 16 * b + 4 * i, w_xor(s[i], w_set8(-128)), 128);
         for (size_t i = 0; i < 4; i++) {
+            w_ahead(w, stride, p, 64 * i);
             const uint8_t *low = w + 64 * (i / 2) + 16 * (i & 1);
             w_load4(low, stride, x);
             w_load4(low + 32, stride, y);

@@ -16,6 +16,7 @@ IG_DECODE(q8_0)
 enum { q8_0_TOP = 255, q8_0_ZERO = 128 };
 static void q8_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q8_0_BYTES) {
+        w_ahead(w, stride, p, 0);
         w16 x[8];
         w_store_half(p->d[b], w_first(w, stride));
         w_load4(w + 2, stride, x);

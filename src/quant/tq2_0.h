@@ -15,7 +15,25 @@ IG_DECODE(tq2_0)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(tq2_0)
+enum { tq2_0_TOP = 3, tq2_0_ZERO = 1 };
+static void tq2_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+    for (size_t b = 0; b < blocks; b++, w += tq2_0_BYTES) {
+        w_ahead(w, stride, p, 0);
+        w16 x[4];
+        w_store_half(p->d[b], w_shr32(w_last(w + 50, stride), 16));
+        for (size_t g = 0; g < 8; g++) w_store(p->scale[8 * b + g], w_set32(1));
+        for (size_t i = 0; i < 4; i++) {
+            w_load4(w + 16 * i, stride, x);
+            for (size_t c = 0; c < 4; c++) {
+                uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
+                w_store(q[0], w_and(x[c], w_set8(3)));
+                w_store(q[8], w_bits(x[c], 2, 3));
+                w_store(q[16], w_bits(x[c], 4, 3));
+                w_store(q[24], w_bits(x[c], 6, 3));
+            }
+        }
+    }
+}
 #endif
 
 #ifdef IG_PART_ENCODE
