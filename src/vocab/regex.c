@@ -310,8 +310,8 @@ static ingle_status class_table(struct build *b) {
         r->block_of[block] = (uint16_t)(blocks.n / 128);
         ig_buf_add(&blocks, content, 128);
     }
+    r->blocks = (uint8_t *)blocks.p; /* also a part of them: the closing frees it */
     if (blocks.failed) return ig_fail_memory(b->err, blocks.n);
-    r->blocks = (uint8_t *)blocks.p;
     r->bytes += blocks.n + 8704 * sizeof *r->block_of;
     memcpy(r->ascii, r->blocks + (size_t)r->block_of[0] * 128, 128);
     return INGLE_OK;
