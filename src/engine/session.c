@@ -195,13 +195,16 @@ ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_
     return INGLE_OK;
 }
 
+ingle_status ig_session_step(struct ingle_session *s, int32_t id, ingle_error *err) {
+    IG_TRY(check_ids(s, &id, 1, err));
+    if (s->n >= s->context) return ig_cache_reserve(&s->cache, s->context + 1, err); /* says so */
+    s->tokens[s->n] = id; /* run_pass reads ids[s->n] */
+    return run_pass(s, s->tokens, 1, true, false, err);
+}
+
 ingle_status ingle_session_step(ingle_session *s, int32_t id, ingle_error *err) {
     atomic_store(&s->cancel, false);
-    IG_TRY(check_ids(s, &id, 1, err));
-    if (s->n >= s->context) return ig_cache_reserve(&s->cache, s->context + 1, err);
-    /* run_pass reads ids[s->n]; a token of its own is enough for one step */
-    s->tokens[s->n] = id;
-    return run_pass(s, s->tokens, 1, true, false, err);
+    return ig_session_step(s, id, err);
 }
 
 const float *ingle_session_logits(const ingle_session *s) {

@@ -34,6 +34,7 @@ uint32_t ig_session_common(const struct ingle_session *s, const int32_t *ids, si
 typedef int (*ig_session_progress_fn)(void *ud, size_t done, size_t n);
 ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n,
                              ig_session_progress_fn fn, void *ud, ingle_error *err);
+ingle_status ig_session_step(struct ingle_session *s, int32_t id, ingle_error *err);
 /* A sampler for the options, knowing the model's token texts and end tokens. */
 ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,
                                 struct ig_sampler **out, ingle_error *err);

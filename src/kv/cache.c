@@ -97,21 +97,26 @@ ingle_status ig_cache_reserve(struct ig_cache *c, uint32_t end, ingle_error *err
                        "start over, shorten the text, or raise the context size (-c)",
                        "the context of %u tokens is full", c->context);
     for (uint32_t i = 0; i < c->n_groups; i++) IG_TRY(reserve_group(c, &c->groups[i], end, err));
+    if (end > c->high) c->high = end; /* even a pass that fails may have overwritten a ring */
     return INGLE_OK;
+}
+
+uint32_t ig_cache_first(const struct ig_cache *c, const struct ig_cache_group *g) {
+    return g->window && c->n > g->window ? c->n - g->window : 0;
 }
 
 uint32_t ig_cache_keep(struct ig_cache *c, uint32_t n) {
     if (n >= c->n) return c->n;
-    for (uint32_t i = 0; i < c->n_groups && n; i++) {
+    c->n = n;
+    for (uint32_t i = 0; i < c->n_groups; i++) {
         const struct ig_cache_group *g = &c->groups[i];
-        uint32_t blocks = (c->high + IG_CACHE_BLOCK - 1) / IG_CACHE_BLOCK;
-        if (!g->window || blocks <= g->n_slots) continue;
-        uint32_t low = (blocks - g->n_slots) * IG_CACHE_BLOCK,
-                 from = n > g->window ? n - g->window : 0;
-        if (from < low) n = 0;
+        uint32_t blocks = (c->high + IG_CACHE_BLOCK - 1) / IG_CACHE_BLOCK, low = c->low;
+        if (blocks > g->n_slots && (blocks - g->n_slots) * IG_CACHE_BLOCK > low)
+            low = (blocks - g->n_slots) * IG_CACHE_BLOCK;
+        if (g->window && ig_cache_first(c, g) < low) n = 0;
     }
     c->n = n;
-    if (!n) c->high = 0;
+    if (!n) c->high = c->low = 0;
     return n;
 }
 

@@ -45,6 +45,7 @@ struct ig_cache {
     struct ig_cache_group *groups;
     uint32_t n;    /* positions held */
     uint32_t high; /* most positions ever held since empty: what a ring may have overwritten */
+    uint32_t low;  /* rings hold nothing below (a loaded timeline brings only its windows) */
 };
 
 ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct ig_cache_want *want,
@@ -58,6 +59,8 @@ ingle_status ig_cache_reserve(struct ig_cache *c, uint32_t end, ingle_error *err
 uint32_t ig_cache_keep(struct ig_cache *c, uint32_t n);
 /* Positions [c->n, end) have been written. */
 void ig_cache_advance(struct ig_cache *c, uint32_t end);
+/* First position of group g that a timeline of c->n positions can still need. */
+uint32_t ig_cache_first(const struct ig_cache *c, const struct ig_cache_group *g);
 size_t ig_cache_bytes(const struct ig_cache *c);
 
 static inline uint8_t *ig_cache_block(const struct ig_cache *c, const struct ig_cache_layer *l,
