@@ -1,5 +1,6 @@
-/* Prompts. A rendered chat is encoded with special tokens on, but stretches that came from the request and would turn into a
- * control token are encoded apart with special tokens off: what a user typed stays text. */
+/* Prompts. A rendered chat is encoded with special tokens on, but stretches that came from the
+ * request and would turn into a control token are encoded apart with special tokens off: what a
+ * user typed stays text. */
 #include "engine/prompt.h"
 
 #include <stdio.h>
@@ -19,9 +20,11 @@ static bool wall_clock(void *ud, struct ig_template_time *out) {
         if (c->now.n >= sizeof text) return false;
         memcpy(text, c->now.p, c->now.n);
         text[c->now.n] = 0;
-        return sscanf(text, "%d-%d-%dT%d:%d:%d", &out->year, &out->month, &out->day, &out->hour, &out->minute, &out->second) == 6;
+        return sscanf(text, "%d-%d-%dT%d:%d:%d", &out->year, &out->month, &out->day, &out->hour,
+                      &out->minute, &out->second) == 6;
     }
-    ig_os_local_time(ig_os_unix_time(), &out->year, &out->month, &out->day, &out->hour, &out->minute, &out->second, &weekday, &yearday);
+    ig_os_local_time(ig_os_unix_time(), &out->year, &out->month, &out->day, &out->hour,
+                     &out->minute, &out->second, &weekday, &yearday);
     return true;
 }
 
@@ -36,12 +39,15 @@ static void put_member(struct ig_buf *b, const char *key, const struct ig_json *
     ig_buf_ch(b, b->n > 1 ? ',' : ' ');
     ig_json_put_str(b, ig_str_of(key));
     ig_buf_ch(b, ':');
-    if (v) ig_json_put(b, v);
-    else ig_buf_z(b, "null");
+    if (v)
+        ig_json_put(b, v);
+    else
+        ig_buf_z(b, "null");
 }
 
 static void put_members(struct ig_buf *b, const struct ig_json *object) {
-    for (const struct ig_json *v = ig_json_is(object, IG_JSON_OBJECT) ? object->child : NULL; v; v = v->next) {
+    for (const struct ig_json *v = ig_json_is(object, IG_JSON_OBJECT) ? object->child : NULL; v;
+         v = v->next) {
         ig_buf_ch(b, ',');
         ig_json_put_str(b, v->key);
         ig_buf_ch(b, ':');
@@ -49,7 +55,8 @@ static void put_members(struct ig_buf *b, const struct ig_json *object) {
     }
 }
 
-static void put_token(struct ig_buf *b, const char *key, const struct ig_json *given, const struct ingle_model *m, enum ig_token_role role) {
+static void put_token(struct ig_buf *b, const char *key, const struct ig_json *given,
+                      const struct ingle_model *m, enum ig_token_role role) {
     const struct ig_vocab *v = m ? m->vocab : NULL;
     if (given || !v || ig_vocab_special(v, role) < 0) {
         if (given) put_member(b, key, given);
@@ -60,7 +67,8 @@ static void put_token(struct ig_buf *b, const char *key, const struct ig_json *g
 }
 
 /* The variables as transformers passes them: absent tools and documents are None, not undefined. */
-static void put_context(struct ig_buf *b, const struct ingle_model *m, const struct ig_json *input, bool generate) {
+static void put_context(struct ig_buf *b, const struct ingle_model *m, const struct ig_json *input,
+                        bool generate) {
     const struct ig_json *flag = ig_json_get(input, "add_generation_prompt");
     ig_buf_ch(b, '{');
     put_member(b, "messages", ig_json_get(input, "messages"));
@@ -74,8 +82,10 @@ static void put_context(struct ig_buf *b, const struct ingle_model *m, const str
     ig_buf_ch(b, '}');
 }
 
-static ingle_status render_with(const struct ingle_model *m, struct ig_arena *arena, struct ig_str source, const struct ig_json *input,
-                                struct ig_str context, struct ig_buf *out, struct ig_segments *segments, ingle_error *err) {
+static ingle_status render_with(const struct ingle_model *m, struct ig_arena *arena,
+                                struct ig_str source, const struct ig_json *input,
+                                struct ig_str context, struct ig_buf *out,
+                                struct ig_segments *segments, ingle_error *err) {
     const struct ig_json *tree;
     struct ig_template *t;
     struct clock clock = {ig_json_str(ig_json_get(input, "now"), "")};
@@ -89,16 +99,19 @@ static ingle_status render_with(const struct ingle_model *m, struct ig_arena *ar
     return status;
 }
 
-ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, struct ig_str source, const struct ig_json *input,
-                              bool generate, struct ig_buf *out, struct ig_segments *segments, ingle_error *err) {
+ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, struct ig_str source,
+                              const struct ig_json *input, bool generate, struct ig_buf *out,
+                              struct ig_segments *segments, ingle_error *err) {
     if (!source.p && m) source = m->template_text;
     if (!source.p)
-        return ig_fail(err, INGLE_NOT_FOUND, "use raw completion, or give a template", "%s has no chat template", m ? m->path : "the request");
+        return ig_fail(err, INGLE_NOT_FOUND, "use raw completion, or give a template",
+                       "%s has no chat template", m ? m->path : "the request");
     struct ig_arena arena = {.mem = mem};
     struct ig_buf context = {.mem = mem};
     put_context(&context, m, input, generate);
     ingle_status status = context.failed ? ig_fail_memory(err, context.n)
-                                         : render_with(m, &arena, source, input, ig_buf_view(&context), out, segments, err);
+                                         : render_with(m, &arena, source, input,
+                                                       ig_buf_view(&context), out, segments, err);
     ig_buf_free(&context);
     ig_arena_free(&arena);
     return status;
@@ -107,18 +120,22 @@ ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, s
 /* ---- Encoding ---- */
 
 /* Would this text, read with special tokens on, contain a control token? */
-static ingle_status has_control(const struct ingle_model *m, struct ig_mem *mem, struct ig_str text, bool *yes, ingle_error *err) {
+static ingle_status has_control(const struct ingle_model *m, struct ig_mem *mem, struct ig_str text,
+                                bool *yes, ingle_error *err) {
     struct ig_ids ids = {0};
     *yes = false;
-    ingle_status status = ig_vocab_encode(m->vocab, mem, text, IG_ENCODE_PARSE_SPECIAL, 0, &ids, err);
+    ingle_status status =
+        ig_vocab_encode(m->vocab, mem, text, IG_ENCODE_PARSE_SPECIAL, 0, &ids, err);
     for (size_t i = 0; i < ids.n; i++) *yes |= ig_vocab_is_control(m->vocab, ids.p[i]);
     ig_ids_free(mem, &ids);
     return status;
 }
 
 /* The text up to the next dangerous input segment in one piece, then that segment on its own. */
-static ingle_status encode_marked(const struct ingle_model *m, struct ig_mem *mem, struct ig_str text, const struct ig_segments *segments,
-                                  unsigned flags, size_t max, struct ig_ids *out, ingle_error *err) {
+static ingle_status encode_marked(const struct ingle_model *m, struct ig_mem *mem,
+                                  struct ig_str text, const struct ig_segments *segments,
+                                  unsigned flags, size_t max, struct ig_ids *out,
+                                  ingle_error *err) {
     size_t from = 0;
     for (size_t i = 0; i < segments->n; i++) {
         const struct ig_segment *s = &segments->list[i];
@@ -126,23 +143,29 @@ static ingle_status encode_marked(const struct ingle_model *m, struct ig_mem *me
         if (!s->is_input || s->start < from) continue;
         IG_TRY(has_control(m, mem, (struct ig_str){text.p + s->start, s->len}, &danger, err));
         if (!danger) continue;
-        IG_TRY(ig_vocab_encode(m->vocab, mem, (struct ig_str){text.p + from, s->start - from}, flags | IG_ENCODE_PARSE_SPECIAL, max, out, err));
+        IG_TRY(ig_vocab_encode(m->vocab, mem, (struct ig_str){text.p + from, s->start - from},
+                               flags | IG_ENCODE_PARSE_SPECIAL, max, out, err));
         flags = 0;
-        IG_TRY(ig_vocab_encode(m->vocab, mem, (struct ig_str){text.p + s->start, s->len}, 0, max, out, err));
+        IG_TRY(ig_vocab_encode(m->vocab, mem, (struct ig_str){text.p + s->start, s->len}, 0, max,
+                               out, err));
         from = s->start + s->len;
     }
-    return ig_vocab_encode(m->vocab, mem, (struct ig_str){text.p + from, text.n - from}, flags | IG_ENCODE_PARSE_SPECIAL, max, out, err);
+    return ig_vocab_encode(m->vocab, mem, (struct ig_str){text.p + from, text.n - from},
+                           flags | IG_ENCODE_PARSE_SPECIAL, max, out, err);
 }
 
-static ingle_status encode_chat(const struct ingle_model *m, struct ig_mem *mem, const struct ig_json *request, size_t max,
-                                struct ig_ids *out, ingle_error *err) {
+static ingle_status encode_chat(const struct ingle_model *m, struct ig_mem *mem,
+                                const struct ig_json *request, size_t max, struct ig_ids *out,
+                                ingle_error *err) {
     struct ig_buf text = {.mem = mem};
     struct ig_segments segments = {.mem = mem};
-    ingle_status status = ig_prompt_render(m, mem, (struct ig_str){NULL, 0}, request, true, &text, &segments, err);
+    ingle_status status =
+        ig_prompt_render(m, mem, (struct ig_str){NULL, 0}, request, true, &text, &segments, err);
     if (status == INGLE_OK) {
         int32_t bos = ig_vocab_special(m->vocab, IG_ROLE_BOS);
         /* A template that writes BOS itself must not get a second one. */
-        bool has_bos = bos >= 0 && ig_str_starts(ig_buf_view(&text), ig_vocab_spelling(m->vocab, bos));
+        bool has_bos =
+            bos >= 0 && ig_str_starts(ig_buf_view(&text), ig_vocab_spelling(m->vocab, bos));
         unsigned flags = !has_bos && ig_vocab_adds_bos(m->vocab) ? IG_ENCODE_ADD_SPECIAL : 0;
         status = encode_marked(m, mem, ig_buf_view(&text), &segments, flags, max, out, err);
         if (status == INGLE_OK && flags && ig_vocab_adds_eos(m->vocab) && out->n > 1 &&
@@ -154,54 +177,67 @@ static ingle_status encode_chat(const struct ingle_model *m, struct ig_mem *mem,
     return status;
 }
 
-static ingle_status copy_ids(struct ig_mem *mem, const struct ig_json *list, struct ig_ids *out, ingle_error *err) {
+static ingle_status copy_ids(struct ig_mem *mem, const struct ig_json *list, struct ig_ids *out,
+                             ingle_error *err) {
     out->p = ig_calloc(mem, list->count ? list->count : 1, sizeof *out->p);
     if (!out->p) return ig_fail_memory(err, list->count * sizeof *out->p);
     out->cap = list->count;
     for (const struct ig_json *v = list->child; v; v = v->next) {
         if (!ig_json_is(v, IG_JSON_NUMBER) || !v->integer)
-            return ig_fail(err, INGLE_BAD_REQUEST, "prompt is a text or a list of token ids", "prompt: element %zu is not an integer", out->n);
+            return ig_fail(err, INGLE_BAD_REQUEST, "prompt is a text or a list of token ids",
+                           "prompt: element %zu is not an integer", out->n);
         int64_t id = ig_json_i64(v, -1);
         out->p[out->n++] = id < 0 || id > INT32_MAX ? -1 : (int32_t)id;
     }
     return INGLE_OK;
 }
 
-ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem, const struct ig_json *request, size_t max,
-                              struct ig_ids *out, ingle_error *err) {
-    const struct ig_json *messages = ig_json_get(request, "messages"), *prompt = ig_json_get(request, "prompt");
+ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem,
+                              const struct ig_json *request, size_t max, struct ig_ids *out,
+                              ingle_error *err) {
+    const struct ig_json *messages = ig_json_get(request, "messages"),
+                         *prompt = ig_json_get(request, "prompt");
     if (ig_json_is(prompt, IG_JSON_ARRAY)) return copy_ids(mem, prompt, out, err);
     if (!m->vocab)
-        return ig_fail(err, INGLE_NOT_FOUND, "give the prompt as a list of token ids", "%s has no vocabulary", m->path);
+        return ig_fail(err, INGLE_NOT_FOUND, "give the prompt as a list of token ids",
+                       "%s has no vocabulary", m->path);
     if (ig_json_is(messages, IG_JSON_ARRAY)) return encode_chat(m, mem, request, max, out, err);
     if (!ig_json_is(prompt, IG_JSON_STRING))
-        return ig_fail(err, INGLE_BAD_REQUEST, "give \"messages\": [...] or \"prompt\": \"...\"", "the request has neither messages nor a prompt");
+        return ig_fail(err, INGLE_BAD_REQUEST, "give \"messages\": [...] or \"prompt\": \"...\"",
+                       "the request has neither messages nor a prompt");
     unsigned flags = IG_ENCODE_ADD_SPECIAL | IG_ENCODE_PARSE_SPECIAL;
     IG_TRY(ig_vocab_encode(m->vocab, mem, prompt->text, flags, max, out, err));
-    if (out->n > 1 && ig_vocab_adds_eos(m->vocab) && out->p[out->n - 1] == ig_vocab_special(m->vocab, IG_ROLE_EOS)) out->n--;
+    if (out->n > 1 && ig_vocab_adds_eos(m->vocab) &&
+        out->p[out->n - 1] == ig_vocab_special(m->vocab, IG_ROLE_EOS))
+        out->n--;
     return INGLE_OK;
 }
 
 /* ---- Public ---- */
 
-static ingle_status render_public(const ingle_model *m, struct ig_mem *mem, struct ig_str source, struct ig_str json, ingle_text_fn fn,
-                                  void *ud, ingle_error *err) {
+static ingle_status render_public(const ingle_model *m, struct ig_mem *mem, struct ig_str source,
+                                  struct ig_str json, ingle_text_fn fn, void *ud,
+                                  ingle_error *err) {
     struct ig_arena arena = {.mem = mem};
     struct ig_buf text = {.mem = mem};
     const struct ig_json *input;
     ingle_status status = ig_json_parse(&arena, json, NULL, &input, err);
     if (status == INGLE_BAD_FILE && err) err->code = status = INGLE_BAD_REQUEST;
     if (status == INGLE_OK && !ig_json_is(input, IG_JSON_OBJECT))
-        status = ig_fail(err, INGLE_BAD_REQUEST, "give an object with messages", "the chat is not a JSON object");
-    if (status == INGLE_OK) status = ig_prompt_render(m, mem, source, input, false, &text, NULL, err);
-    if (status == INGLE_OK && text.n && fn(ud, text.p, text.n)) status = ig_fail(err, INGLE_CANCELLED, NULL, "stopped by the caller");
+        status = ig_fail(err, INGLE_BAD_REQUEST, "give an object with messages",
+                         "the chat is not a JSON object");
+    if (status == INGLE_OK)
+        status = ig_prompt_render(m, mem, source, input, false, &text, NULL, err);
+    if (status == INGLE_OK && text.n && fn(ud, text.p, text.n))
+        status = ig_fail(err, INGLE_CANCELLED, NULL, "stopped by the caller");
     ig_buf_free(&text);
     ig_arena_free(&arena);
     return status;
 }
 
-ingle_status ingle_template_render(const ingle_model *m, const char *source, size_t source_len, const char *json, size_t json_len,
-                                   ingle_text_fn fn, void *ud, ingle_error *err) {
+ingle_status ingle_template_render(const ingle_model *m, const char *source, size_t source_len,
+                                   const char *json, size_t json_len, ingle_text_fn fn, void *ud,
+                                   ingle_error *err) {
     struct ig_mem mem = {0};
     if (m) mem = (struct ig_mem){.hook = m->mem.hook, .ud = m->mem.ud};
     struct ig_str text = {source, source ? source_len : 0};

@@ -1,19 +1,22 @@
-/* From a request to the tokens of its prompt: template rendering, and encoding that never lets a user's text become a
- * control token. */
+/* From a request to the tokens of its prompt: template rendering, and encoding that never lets a
+ * user's text become a control token. */
 #ifndef IG_PROMPT_H
 #define IG_PROMPT_H
 
 #include "chat/template.h"
 #include "engine/model.h"
 
-/* Renders `source` (NULL text: the model's own template) with the variables of `input`: messages, tools, documents,
- * add_generation_prompt, bos_token, eos_token, everything in kwargs or chat_template_kwargs, and `now` ("2026-01-15T09:30:00")
- * as the clock. `m` may be NULL if a source is given. `generate` is add_generation_prompt where `input` does not say. */
-ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, struct ig_str source, const struct ig_json *input,
-                              bool generate, struct ig_buf *out, struct ig_segments *segments, ingle_error *err);
+/* Renders `source` (NULL text: the model's own template) with the variables of `input`: messages,
+ * tools, documents, add_generation_prompt, bos_token, eos_token, everything in kwargs or
+ * chat_template_kwargs, and `now` ("2026-01-15T09:30:00") as the clock. `m` may be NULL if a source
+ * is given. `generate` is add_generation_prompt where `input` does not say. */
+ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, struct ig_str source,
+                              const struct ig_json *input, bool generate, struct ig_buf *out,
+                              struct ig_segments *segments, ingle_error *err);
 
 /* {"messages": ...} or {"prompt": text or ids} -> ids. */
-ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem, const struct ig_json *request, size_t max,
-                              struct ig_ids *out, ingle_error *err);
+ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem,
+                              const struct ig_json *request, size_t max, struct ig_ids *out,
+                              ingle_error *err);
 
 #endif

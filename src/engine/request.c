@@ -1,20 +1,24 @@
-/* The engine: requests in, events out, one after another on a thread of its own. A request is checked when it is submitted and
- * run when its turn comes; its events are delivered from the engine's thread. The timeline is kept between requests, so a
- * conversation that grows computes only what is new. */
+/* The engine: requests in, events out, one after another on a thread of its own. A request is
+ * checked when it is submitted and run when its turn comes; its events are delivered from the
+ * engine's thread. The timeline is kept between requests, so a conversation that grows computes
+ * only what is new. */
 #include "engine/prompt.h"
 #include "engine/session.h"
 
-enum { OUTCOMES = 64 /* finished requests whose outcome can still be asked */, WORKER_STACK = 2 << 20 };
+enum {
+    OUTCOMES = 64 /* finished requests whose outcome can still be asked */,
+    WORKER_STACK = 2 << 20
+};
 
 struct request {
     struct request *next;
     uint64_t id;
-    struct ig_arena arena;       /* text and tree */
+    struct ig_arena arena; /* text and tree */
     const struct ig_json *json;
     ingle_options *options;
     ingle_event_fn fn;
     void *ud;
-    bool cancelled;              /* by the host, guarded by the engine's mutex */
+    bool cancelled; /* by the host, guarded by the engine's mutex */
 };
 
 struct outcome {
@@ -43,7 +47,7 @@ struct run {
     struct ingle_session *s;
     struct ig_sampler *sampler;
     struct ig_detok detok;
-    struct ig_buf text;          /* decoded but not delivered */
+    struct ig_buf text; /* decoded but not delivered */
     const struct ig_str *stops;
     size_t n_stops;
     ingle_event event;
@@ -52,11 +56,13 @@ struct run {
 
 /* ---- Events ---- */
 
-static ingle_status deliver(struct run *run, ingle_event_kind kind, const char *text, size_t len, ingle_error *err) {
+static ingle_status deliver(struct run *run, ingle_event_kind kind, const char *text, size_t len,
+                            ingle_error *err) {
     run->event.kind = kind;
     run->event.text = text ? text : "";
     run->event.len = len;
-    if (run->r->fn && run->r->fn(run->r->ud, &run->event)) return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled by the receiver");
+    if (run->r->fn && run->r->fn(run->r->ud, &run->event))
+        return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled by the receiver");
     return INGLE_OK;
 }
 
@@ -76,7 +82,8 @@ static size_t find_stop(const struct run *run, bool *found) {
     size_t best = text.n, at;
     *found = false;
     for (size_t i = 0; i < run->n_stops; i++)
-        if (run->stops[i].n && ig_str_find(text, run->stops[i], &at) && (!*found || at < best)) best = at, *found = true;
+        if (run->stops[i].n && ig_str_find(text, run->stops[i], &at) && (!*found || at < best))
+            best = at, *found = true;
     return best;
 }
 
@@ -85,7 +92,8 @@ static size_t held_back(const struct run *run) {
     struct ig_str text = ig_buf_view(&run->text);
     size_t longest = 0;
     for (size_t i = 0; i < run->n_stops; i++)
-        for (size_t n = run->stops[i].n < text.n + 1 ? run->stops[i].n : text.n + 1; n-- > longest + 1;)
+        for (size_t n = run->stops[i].n < text.n + 1 ? run->stops[i].n : text.n + 1;
+             n-- > longest + 1;)
             if (memcmp(text.p + text.n - n, run->stops[i].p, n) == 0) {
                 longest = n;
                 break;
@@ -142,8 +150,8 @@ static ingle_status run_prompt(struct run *run, const struct ig_ids *ids, ingle_
     struct ingle_session *s = run->s;
     if (!ids->n) return ig_fail(err, INGLE_BAD_REQUEST, "give some text", "the prompt is empty");
     if (ids->n >= s->context)
-        return ig_fail(err, INGLE_LIMIT, "shorten it or raise the context size (-c)", "the prompt has %zu tokens, the context holds %u",
-                       ids->n, s->context);
+        return ig_fail(err, INGLE_LIMIT, "shorten it or raise the context size (-c)",
+                       "the prompt has %zu tokens, the context holds %u", ids->n, s->context);
     run->event.prompt_tokens = (int32_t)ids->n;
     uint32_t same = ig_session_common(s, ids->p, ids->n);
     run->event.cached_tokens = (int32_t)(same < ids->n ? same : ids->n - 1);
@@ -166,7 +174,8 @@ static ingle_status run_all(struct run *run, struct ig_ids *ids, ingle_error *er
 
 static void run_request(struct ingle_engine *e, struct request *r, ingle_error *error) {
     struct ig_ids ids = {0};
-    struct run run = {.e = e, .r = r, .s = e->session, .text = {.mem = &e->mem}, .started = ig_os_seconds()};
+    struct run run = {
+        .e = e, .r = r, .s = e->session, .text = {.mem = &e->mem}, .started = ig_os_seconds()};
     run.event = (ingle_event){.size = sizeof run.event, .request = r->id, .finish = ""};
     ingle_status status = run_all(&run, &ids, error);
     if (status == INGLE_OK || status == INGLE_CANCELLED) {
@@ -189,7 +198,11 @@ static void free_request(struct ingle_engine *e, struct request *r) {
 
 /* Ends a request that never ran. */
 static void drop_request(struct request *r, ingle_error *error) {
-    ingle_event event = {.size = sizeof event, .kind = INGLE_EVENT_DONE, .request = r->id, .text = "", .finish = "cancelled"};
+    ingle_event event = {.size = sizeof event,
+                         .kind = INGLE_EVENT_DONE,
+                         .request = r->id,
+                         .text = "",
+                         .finish = "cancelled"};
     ig_fail(error, INGLE_CANCELLED, NULL, "cancelled");
     if (r->fn) r->fn(r->ud, &event);
 }
@@ -214,8 +227,10 @@ static void work(void *ud) {
     bool run;
     while ((r = next_request(e, &run))) {
         ingle_error error = {INGLE_OK, "", ""};
-        if (run) run_request(e, r, &error);
-        else drop_request(r, &error);
+        if (run)
+            run_request(e, r, &error);
+        else
+            drop_request(r, &error);
         ig_os_lock(&e->mutex);
         e->outcomes[r->id % OUTCOMES] = (struct outcome){r->id, error};
         e->running = NULL;
@@ -227,7 +242,8 @@ static void work(void *ud) {
 
 /* ---- Public ---- */
 
-static ingle_status open_parts(struct ingle_engine *e, const ingle_options *options, ingle_error *err) {
+static ingle_status open_parts(struct ingle_engine *e, const ingle_options *options,
+                               ingle_error *err) {
     IG_TRY(ig_options_copy(&e->options, options, err));
     IG_TRY(ingle_session_open(&e->session, e->model, e->options, err));
     IG_TRY(ig_model_recommend(e->model, &e->mem, e->options, err));
@@ -236,9 +252,11 @@ static ingle_status open_parts(struct ingle_engine *e, const ingle_options *opti
     return INGLE_OK;
 }
 
-ingle_status ingle_engine_open(ingle_engine **out, const ingle_model *m, const ingle_options *options, ingle_error *err) {
+ingle_status ingle_engine_open(ingle_engine **out, const ingle_model *m,
+                               const ingle_options *options, ingle_error *err) {
     const struct ig_options_hooks *hooks = ig_options_hooks(options);
-    if (!out || !m) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_engine_open: out or model is NULL");
+    if (!out || !m)
+        return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_engine_open: out or model is NULL");
     *out = NULL;
     struct ig_mem mem = {.hook = hooks->alloc, .ud = hooks->alloc_ud};
     struct ingle_engine *e = ig_calloc(&mem, 1, sizeof *e);
@@ -248,8 +266,10 @@ ingle_status ingle_engine_open(ingle_engine **out, const ingle_model *m, const i
     ig_os_mutex_init(&e->mutex);
     ig_os_cond_init(&e->changed);
     ingle_status status = open_parts(e, options, err);
-    if (status != INGLE_OK) ingle_engine_close(e);
-    else *out = e;
+    if (status != INGLE_OK)
+        ingle_engine_close(e);
+    else
+        *out = e;
     return status;
 }
 
@@ -271,23 +291,27 @@ void ingle_engine_close(ingle_engine *e) {
     ig_free(&mem, e);
 }
 
-static ingle_status read_request(struct ingle_engine *e, struct request *r, struct ig_str json, ingle_error *err) {
+static ingle_status read_request(struct ingle_engine *e, struct request *r, struct ig_str json,
+                                 ingle_error *err) {
     char *text = ig_arena_copy(&r->arena, json.p, json.n);
     if (!text) return ig_fail_memory(err, json.n);
-    ingle_status status = ig_json_parse(&r->arena, (struct ig_str){text, json.n}, NULL, &r->json, err);
+    ingle_status status =
+        ig_json_parse(&r->arena, (struct ig_str){text, json.n}, NULL, &r->json, err);
     if (status == INGLE_NO_MEMORY) return status;
     if (status != INGLE_OK) {
         if (err) err->code = INGLE_BAD_REQUEST;
         return INGLE_BAD_REQUEST;
     }
     if (!ig_json_is(r->json, IG_JSON_OBJECT))
-        return ig_fail(err, INGLE_BAD_REQUEST, "give {\"messages\": [...]} or {\"prompt\": \"...\"}", "the request is not a JSON object");
+        return ig_fail(err, INGLE_BAD_REQUEST,
+                       "give {\"messages\": [...]} or {\"prompt\": \"...\"}",
+                       "the request is not a JSON object");
     IG_TRY(ig_options_copy(&r->options, e->options, err));
     return ig_options_apply_json(r->options, r->json, err);
 }
 
-ingle_status ingle_engine_submit(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn, void *ud, uint64_t *id,
-                                 ingle_error *err) {
+ingle_status ingle_engine_submit(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn,
+                                 void *ud, uint64_t *id, ingle_error *err) {
     struct request *r = ig_calloc(&e->mem, 1, sizeof *r);
     if (!r) return ig_fail_memory(err, sizeof *r);
     r->arena.mem = &e->mem;
@@ -323,12 +347,15 @@ ingle_status ingle_engine_wait(ingle_engine *e, uint64_t id, ingle_error *err) {
     bool known = id && e->outcomes[id % OUTCOMES].id == id;
     if (known) error = e->outcomes[id % OUTCOMES].error;
     ig_os_unlock(&e->mutex);
-    if (!known) return ig_fail(err, INGLE_NOT_FOUND, "ask soon after the request has ended", "request %llu is not known", (unsigned long long)id);
+    if (!known)
+        return ig_fail(err, INGLE_NOT_FOUND, "ask soon after the request has ended",
+                       "request %llu is not known", (unsigned long long)id);
     if (err) *err = error;
     return error.code;
 }
 
-ingle_status ingle_engine_run(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn, void *ud, ingle_error *err) {
+ingle_status ingle_engine_run(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn,
+                              void *ud, ingle_error *err) {
     uint64_t id;
     IG_TRY(ingle_engine_submit(e, json, len, fn, ud, &id, err));
     return ingle_engine_wait(e, id, err);
@@ -343,15 +370,21 @@ void ingle_engine_cancel(ingle_engine *e, uint64_t id) {
 }
 
 /* The timeline may only be touched while no request runs. */
-static ingle_status when_idle(ingle_engine *e, const char *path, ingle_status (*fn)(ingle_session *, const char *, ingle_error *),
+static ingle_status when_idle(ingle_engine *e, const char *path,
+                              ingle_status (*fn)(ingle_session *, const char *, ingle_error *),
                               ingle_error *err) {
     ig_os_lock(&e->mutex);
     bool busy = e->running || e->queue;
-    ingle_status status = busy ? ig_fail(err, INGLE_BUSY, "wait for it or cancel it first", "a request is running")
-                               : fn(e->session, path, err);
+    ingle_status status =
+        busy ? ig_fail(err, INGLE_BUSY, "wait for it or cancel it first", "a request is running")
+             : fn(e->session, path, err);
     ig_os_unlock(&e->mutex);
     return status;
 }
 
-ingle_status ingle_engine_save(ingle_engine *e, const char *path, ingle_error *err) { return when_idle(e, path, ingle_session_save, err); }
-ingle_status ingle_engine_load(ingle_engine *e, const char *path, ingle_error *err) { return when_idle(e, path, ingle_session_load, err); }
+ingle_status ingle_engine_save(ingle_engine *e, const char *path, ingle_error *err) {
+    return when_idle(e, path, ingle_session_save, err);
+}
+ingle_status ingle_engine_load(ingle_engine *e, const char *path, ingle_error *err) {
+    return when_idle(e, path, ingle_session_load, err);
+}

@@ -1,5 +1,6 @@
-/* Sessions and the engine on tiny golden models: one set of bits however a prompt is cut, cuts back, files of timelines,
- * cancelling, sharing a model between threads, requests and their events. */
+/* Sessions and the engine on tiny golden models: one set of bits however a prompt is cut, cuts
+ * back, files of timelines, cancelling, sharing a model between threads, requests and their events.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,18 +54,21 @@ static void make_ids(int32_t *ids, size_t n) {
     for (size_t i = 0; i < n; i++) ids[i] = (int32_t)(i * i * 7 + i * 13 + 5) % VOCAB;
 }
 
-static void same_bits(const float *a, const float *b) { assert_memory_equal(a, b, VOCAB * sizeof *a); }
+static void same_bits(const float *a, const float *b) {
+    assert_memory_equal(a, b, VOCAB * sizeof *a);
+}
 
 /* The logits behind ids[n - 1] computed afresh. */
-static void reference(const ingle_model *m, const char *const *pairs, const int32_t *ids, size_t n, float *out) {
+static void reference(const ingle_model *m, const char *const *pairs, const int32_t *ids, size_t n,
+                      float *out) {
     ingle_session *s = open_session(m, pairs);
     assert_int_equal(ingle_session_sync(s, ids, n, &err), INGLE_OK);
     memcpy(out, ingle_session_logits(s), VOCAB * sizeof *out);
     ingle_session_close(s);
 }
 
-static const char *const models[] = {"models/llama", "models/mistral-swa", "models/gemma2", "models/qwen3-moe", "models/gpt-oss",
-                                     "models/cohere2"};
+static const char *const models[] = {"models/llama",     "models/mistral-swa", "models/gemma2",
+                                     "models/qwen3-moe", "models/gpt-oss",     "models/cohere2"};
 static const char *const long_context[] = {"context", "1024", "batch", "64", NULL};
 
 /* ---- One set of bits ---- */
@@ -99,7 +103,8 @@ static void test_kv_types(void **state) {
     ingle_model *m = open_model("models/llama-256");
     for (size_t i = 0; i < 3; i++) {
         const char *const one[] = {"context", "512", "kv", kinds[i], "batch", "300", NULL};
-        const char *const other[] = {"context", "512", "kv", kinds[i], "batch", "5", "cpu", "scalar", NULL};
+        const char *const other[] = {"context", "512", "kv",     kinds[i], "batch",
+                                     "5",       "cpu", "scalar", NULL};
         reference(m, one, ids, 300, want);
         reference(m, other, ids, 300, got);
         same_bits(want, got);
@@ -230,7 +235,8 @@ static void test_save_and_load(void **state) {
         assert_int_equal(ingle_session_sync(s, ids, LONG, &err), INGLE_OK);
         reference(m, long_context, ids, LONG, want);
         same_bits(want, ingle_session_logits(s));
-        assert_int_equal(ingle_session_sync(s, ids, 60, &err), INGLE_OK); /* far back: windows are gone */
+        assert_int_equal(ingle_session_sync(s, ids, 60, &err),
+                         INGLE_OK); /* far back: windows are gone */
         reference(m, long_context, ids, 60, want);
         same_bits(want, ingle_session_logits(s));
         ingle_session_close(s);
@@ -302,7 +308,8 @@ static void *use_model(void *ud) {
     ingle_error e;
     make_ids(ids, 80);
     w->status = ingle_session_open(&s, w->m, NULL, &e);
-    for (size_t n = 20; w->status == INGLE_OK && n <= 80; n += 20) w->status = ingle_session_sync(s, ids, n, &e);
+    for (size_t n = 20; w->status == INGLE_OK && n <= 80; n += 20)
+        w->status = ingle_session_sync(s, ids, n, &e);
     if (w->status == INGLE_OK) memcpy(w->logits, ingle_session_logits(s), sizeof w->logits);
     ingle_session_close(s);
     return NULL;
@@ -419,15 +426,21 @@ static void test_requests(void **state) {
     ingle_engine *e = NULL;
     ingle_model *m = open_model("models/llama");
     assert_int_equal(ingle_engine_open(&e, m, NULL, &err), INGLE_OK);
-    assert_int_equal(ask(e, "{\"prompt\":\"hello\",\"max_tokens\":20,\"seed\":7,\"ignore_eos\":true}", &a), INGLE_OK);
+    assert_int_equal(
+        ask(e, "{\"prompt\":\"hello\",\"max_tokens\":20,\"seed\":7,\"ignore_eos\":true}", &a),
+        INGLE_OK);
     assert_int_equal(a.last.kind, INGLE_EVENT_DONE);
     assert_string_equal(a.finish, "length");
     assert_int_equal(a.last.output_tokens, 20);
     assert_int_equal(a.last.cached_tokens, 0);
-    assert_int_equal(ask(e, "{\"prompt\":\"hello\",\"max_tokens\":20,\"seed\":7,\"ignore_eos\":true}", &b), INGLE_OK);
+    assert_int_equal(
+        ask(e, "{\"prompt\":\"hello\",\"max_tokens\":20,\"seed\":7,\"ignore_eos\":true}", &b),
+        INGLE_OK);
     assert_string_equal(a.text, b.text); /* one seed, one text, also from a cached prompt */
     assert_int_equal(b.last.cached_tokens, b.last.prompt_tokens - 1);
-    assert_int_equal(ask(e, "{\"prompt\":[5,6,7],\"max_tokens\":3,\"temperature\":0,\"ignore_eos\":true}", &a), INGLE_OK);
+    assert_int_equal(
+        ask(e, "{\"prompt\":[5,6,7],\"max_tokens\":3,\"temperature\":0,\"ignore_eos\":true}", &a),
+        INGLE_OK);
     assert_int_equal(a.last.prompt_tokens, 3);
     assert_int_equal(ask(e, "{\"prompt\":[5,6,7],\"max_tokens\":0}", &a), INGLE_OK);
     assert_int_equal(a.last.output_tokens, 0);
@@ -442,12 +455,15 @@ static void test_stop_texts(void **state) {
     ingle_engine *e = NULL;
     ingle_model *m = open_model("models/llama");
     assert_int_equal(ingle_engine_open(&e, m, NULL, &err), INGLE_OK);
-    static const char request[] = "{\"prompt\":\"abc\",\"max_tokens\":60,\"seed\":3,\"ignore_eos\":true%s}";
+    static const char request[] =
+        "{\"prompt\":\"abc\",\"max_tokens\":60,\"seed\":3,\"ignore_eos\":true%s}";
     snprintf(json, sizeof json, request, "");
     assert_int_equal(ask(e, json, &a), INGLE_OK);
     size_t at = 0; /* a stop text of two plain letters from the middle of the answer */
     for (size_t i = 4; i + 2 < a.n && !at; i++)
-        if ((unsigned char)(a.text[i] | 32) - 'a' < 26u && (unsigned char)(a.text[i + 1] | 32) - 'a' < 26u) at = i;
+        if ((unsigned char)(a.text[i] | 32) - 'a' < 26u &&
+            (unsigned char)(a.text[i + 1] | 32) - 'a' < 26u)
+            at = i;
     assert_true(at > 0);
     memcpy(piece, a.text + at, 2);
     piece[2] = 0;
@@ -463,8 +479,16 @@ static void test_stop_texts(void **state) {
 }
 
 static void test_bad_requests(void **state) {
-    static const char *const bad[] = {"", "[]", "{", "{}", "{\"prompt\":5}", "{\"prompt\":[\"a\"]}", "{\"prompt\":\"x\",\"top_p\":2}",
-                                      "{\"prompt\":[99999]}", "{\"prompt\":[]}", "{\"prompt\":\"x\",\"stop\":5}"};
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{",
+                                      "{}",
+                                      "{\"prompt\":5}",
+                                      "{\"prompt\":[\"a\"]}",
+                                      "{\"prompt\":\"x\",\"top_p\":2}",
+                                      "{\"prompt\":[99999]}",
+                                      "{\"prompt\":[]}",
+                                      "{\"prompt\":\"x\",\"stop\":5}"};
     (void)state;
     struct heard h = {0};
     ingle_engine *e = NULL;
@@ -472,11 +496,13 @@ static void test_bad_requests(void **state) {
     assert_int_equal(ingle_engine_open(&e, m, NULL, &err), INGLE_OK);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ingle_status s = ask(e, bad[i], &h);
-        if (s != INGLE_BAD_REQUEST && s != INGLE_BAD_ARGUMENT) fail_msg("%s: %d %s", bad[i], s, err.message);
+        if (s != INGLE_BAD_REQUEST && s != INGLE_BAD_ARGUMENT)
+            fail_msg("%s: %d %s", bad[i], s, err.message);
         assert_int_equal(err.code, s);
         assert_true(err.message[0] != 0);
     }
-    assert_int_equal(ask(e, "{\"prompt\":\"x\",\"max_tokens\":1}", &h), INGLE_OK); /* the engine lives on */
+    assert_int_equal(ask(e, "{\"prompt\":\"x\",\"max_tokens\":1}", &h),
+                     INGLE_OK); /* the engine lives on */
     assert_int_equal(ingle_engine_wait(e, 999, &err), INGLE_NOT_FOUND);
     ingle_engine_close(e);
     ingle_model_close(m);
@@ -498,9 +524,12 @@ static void test_cancel_requests(void **state) {
     h.cancel = e; /* from within the callback */
     assert_int_equal(ask(e, endless, &h), INGLE_CANCELLED);
     h.cancel = NULL;
-    struct heard each[3] = {{.n = 0}, {.n = 0}, {.n = 0}}; /* one runs, two wait: all are cancelled from outside */
+    struct heard each[3] = {
+        {.n = 0}, {.n = 0}, {.n = 0}}; /* one runs, two wait: all are cancelled from outside */
     for (int i = 0; i < 3; i++)
-        assert_int_equal(ingle_engine_submit(e, endless, strlen(endless), hear, &each[i], &ids[i], &err), INGLE_OK);
+        assert_int_equal(
+            ingle_engine_submit(e, endless, strlen(endless), hear, &each[i], &ids[i], &err),
+            INGLE_OK);
     usleep(30000);
     assert_int_equal(ingle_engine_save(e, temp_path(), &err), INGLE_BUSY);
     ingle_engine_cancel(e, 0);
@@ -508,7 +537,8 @@ static void test_cancel_requests(void **state) {
         assert_int_equal(ingle_engine_wait(e, ids[i], &err), INGLE_CANCELLED);
         assert_int_equal(each[i].last.kind, INGLE_EVENT_DONE);
     }
-    assert_int_equal(ingle_engine_submit(e, endless, strlen(endless), hear, &each[0], &ids[0], &err), INGLE_OK);
+    assert_int_equal(
+        ingle_engine_submit(e, endless, strlen(endless), hear, &each[0], &ids[0], &err), INGLE_OK);
     ingle_engine_close(e); /* while one runs */
     assert_string_equal(each[0].finish, "cancelled");
     ingle_options_free(o);
@@ -518,7 +548,8 @@ static void test_cancel_requests(void **state) {
 static void test_engine_keeps_a_conversation(void **state) {
     (void)state;
     struct heard a = {0}, b = {0};
-    static const char request[] = "{\"prompt\":\"once upon\",\"max_tokens\":8,\"temperature\":0,\"ignore_eos\":true}";
+    static const char request[] =
+        "{\"prompt\":\"once upon\",\"max_tokens\":8,\"temperature\":0,\"ignore_eos\":true}";
     ingle_model *m = open_model("models/mistral-swa");
     ingle_engine *e = NULL;
     assert_int_equal(ingle_engine_open(&e, m, NULL, &err), INGLE_OK);
