@@ -14,7 +14,9 @@
 
 #include "quant/quant.h"
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && defined(V16_SCALAR) && defined(__SANITIZE_ADDRESS__)
+#define V_FN static __attribute__((noinline, unused)) /* else the sanitizer takes minutes to compile it */
+#elif defined(__GNUC__) && !defined(V16_SCALAR)
 #define V_FN static inline __attribute__((always_inline))
 #else
 #define V_FN static inline

@@ -18,7 +18,7 @@ struct header {
     uint32_t type, n, n_groups, reserved;
 };
 
-/* Family, shapes, and a sample of every tensor's bytes. */
+/* Family, shapes, what the layers do, and a sample of every tensor's bytes. */
 static uint64_t fingerprint(const struct ingle_model *m) {
     uint64_t h = ig_checksum(0, m->arch.hp.row->name, strlen(m->arch.hp.row->name));
     for (size_t i = 0; i < m->view.n_tensors; i++) {
@@ -28,6 +28,12 @@ static uint64_t fingerprint(const struct ingle_model *m) {
         h = ig_checksum(h, shape, sizeof shape);
         h = ig_checksum(h, t->name.p, t->name.n);
         h = ig_checksum(h, t->data, t->bytes < 256 ? (size_t)t->bytes : 256);
+    }
+    for (uint32_t il = 0; il < m->arch.hp.n_layer; il++) {
+        const struct ig_layer_params *l = &m->arch.hp.layer[il];
+        uint32_t what[] = {l->rope,      l->local,  l->window, l->n_head,
+                           l->n_head_kv, l->head_k, l->head_v, l->kv_layer};
+        h = ig_checksum(h, what, sizeof what);
     }
     const struct ig_rope *r = m->arch.hp.rope;
     double rope[] = {r[0].base, r[0].factor, r[0].bf16, r[1].base};
