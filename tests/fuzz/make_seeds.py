@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of fuzz_arch and fuzz_folder: whole models of a few kilobytes, one for each kind of layer."""
+"""Writes the seeds of the targets whose inputs are too long to type: whole models of a few kilobytes, one for each kind of
+layer (arch, folder), vocabularies of each kind (vocab) and templates."""
 import json
 import os
 import random
@@ -108,10 +109,60 @@ def folder(family, layer, more):
     return config + b"\0" + struct.pack("<Q", len(text)) + text + body
 
 
+PIECES = ["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)] + ["\u2581", "\u2581a", "a", "b", "ab", "H", "e", "l", "lo"]
+
+
+def spm(kind):
+    g = Gguf()
+    g.set("general.architecture", STRING, "llama").set("tokenizer.ggml.model", STRING, kind)
+    g.array("tokenizer.ggml.tokens", STRING, PIECES)
+    g.array("tokenizer.ggml.scores", F32, [-float(i) for i in range(len(PIECES))])
+    g.array("tokenizer.ggml.token_type", I32, [2, 3, 3] + [6] * 256 + [1] * 9)
+    for i, name in enumerate(("unknown", "bos", "eos")):
+        g.set(f"tokenizer.ggml.{name}_token_id", U32, i)
+    return g
+
+
+def wordpiece():
+    g = Gguf()
+    g.set("general.architecture", STRING, "bert").set("tokenizer.ggml.model", STRING, "bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "\u2581hello", "lo", "\u2581h", "e", "l", "\u25811", "2", "\u2581,"]
+    g.array("tokenizer.ggml.tokens", STRING, words).array("tokenizer.ggml.token_type", I32, [3] * 4 + [1] * 8)
+    for name, i in (("unknown", 1), ("bos", 2), ("seperator", 3), ("padding", 0)):
+        g.set(f"tokenizer.ggml.{name}_token_id", U32, i)
+    return g
+
+
+VOCABS = {"bpe": Gguf({k: v for k, v in SEEDS["llama"].keys.items() if k.startswith(("tokenizer", "general"))}),
+          "spm": spm("llama"), "unigram": spm("t5"), "wordpiece": wordpiece()}
+
+TEMPLATES = ["{% for m in messages %}<|{{ m.role }}|>{{ m['content'] | trim }}{% if not loop.last %}\n{% endif %}{% endfor %}",
+             "{%- macro f(x, y=1) -%}{{ x ~ y }}{%- endmacro -%}{{ f(messages|length) }}{% set ns = namespace(a=0) %}{% set ns.a = ns.a + 1 %}{{ ns.a }}",
+             "{{ messages | tojson(indent=2) }}{{ 'a,b'.split(',') | join('-') | upper }}{{ range(3) | list }}{{ messages[0].content[::-1] }}",
+             "{% if add_generation_prompt is defined and add_generation_prompt %}{{ raise_exception('x') }}{% elif tools %}{{ tools[0] }}{% else %}{{ 7 // 2 ** 3 % 4 }}{% endif %}",
+             "{% set x = messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list %}{{ x | first | default('none', true) | replace('h', 'j') }}"]
+CONTEXT = json.dumps({"messages": [{"role": "user", "content": " hi "}, {"role": "assistant", "content": "yes", "n": [1, 2.5, None, True]}],
+                      "bos_token": "<s>", "add_generation_prompt": False}).encode()
+
+
+def write(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def write_texts(seeds):
+    for name, g in VOCABS.items():
+        write(os.path.join(seeds, "vocab", name), g.bytes())
+    for i, t in enumerate(TEMPLATES):
+        write(os.path.join(seeds, "template", f"{i}"), t.encode() + b"\0" + CONTEXT)
+
+
 def main():
     seeds = os.path.join(TOP, "tests", "fuzz", "seeds")
     for kind in ("arch", "folder"):
         os.makedirs(os.path.join(seeds, kind), exist_ok=True)
+    write_texts(seeds)
     for name, g in SEEDS.items():
         with open(os.path.join(seeds, "arch", name), "wb") as f:
             f.write(g.bytes())
