@@ -63,16 +63,16 @@ static void pl_inputs_pass(const struct ig_linear *j, const pl_tile_fn *tiles, i
 }
 
 /* Sixteen rows, inputs [first, first + n). */
-static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t, uint32_t row,
-                    uint32_t first, uint32_t n) {
+static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t,
+                    const pl_tile_fn *tiles, uint32_t row, uint32_t first, uint32_t n) {
     struct pl_scratch *s = j->scratch;
-    const pl_tile_fn *tiles = pl_tiles(j->type, t->top);
     const uint8_t *w = j->w + j->row_bytes * row;
     for (size_t slice = 0; slice < j->cols; slice += IG_SLICE) {
         size_t end = j->cols - slice < IG_SLICE ? j->cols : slice + IG_SLICE;
         memset(s->acc, 0, n * sizeof *s->acc);
         for (size_t k = slice; k < end; k += IG_PANEL_COLS) {
             size_t cols = end - k < IG_PANEL_COLS ? end - k : IG_PANEL_COLS;
+            s->panel.a = j->act.q + j->act.q_stride * ig_linear_x(j, first) + k;
             s->panel.ahead = k + cols < j->cols
                                  ? cols / j->type->block * j->type->bytes
                                  : 16 * j->row_bytes - k / j->type->block * j->type->bytes;
@@ -92,14 +92,21 @@ static size_t pl_scratch_bytes(uint32_t cols) {
 
 static void pl_linear(const struct ig_linear *j) {
     const struct ig_panel_type *t = PL_FIND(j->type);
-    if (!t || j->rows < IG_PANEL_ROWS || !pl_tiles(j->type, t->top)) {
+    const pl_tile_fn *tiles = t ? pl_tiles(j->type, t->top) : NULL;
+    if (!tiles || j->rows < IG_PANEL_ROWS) {
         lq_linear(j);
         return;
     }
+#ifdef PL_ONE /* one input: dots as the rows are read, no panel of codes between */
+    const struct ig_panel_type *dots = j->n == 1 ? PL_ONE(j->type) : NULL;
+    pl_tile_fn finish = pl_one(j->type);
+    if (dots) t = dots, tiles = &finish;
+#endif
     for (uint32_t first = 0; first < j->n; first += PL_TOKENS) {
         uint32_t n = j->n - first < PL_TOKENS ? j->n - first : PL_TOKENS;
         /* the last panel may cover rows of the one before again: same bits, same thread */
         for (uint32_t row = 0; row < j->rows; row += IG_PANEL_ROWS)
-            pl_rows(j, t, row + IG_PANEL_ROWS > j->rows ? j->rows - IG_PANEL_ROWS : row, first, n);
+            pl_rows(j, t, tiles, row + IG_PANEL_ROWS > j->rows ? j->rows - IG_PANEL_ROWS : row,
+                    first, n);
     }
 }

@@ -20,7 +20,7 @@ IG_DECODE(iq4_nl)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { iq4_nl_TOP = 255, iq4_nl_ZERO = 128 };
+enum { iq4_nl_TOP = 255, iq4_nl_ZERO = 128, iq4_nl_ONE = 1 };
 static void iq4_nl_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_iq4);
     for (size_t b = 0; b < blocks; b++, w += iq4_nl_BYTES) {
@@ -28,7 +28,9 @@ static void iq4_nl_panel(const uint8_t *w, size_t stride, size_t blocks, struct 
         w16 x[4];
         w_store_half(p->d[b], w_first(w, stride));
         w_load4(w + 2, stride, x);
-        w_put_looked_up(p->q + 8 * b, 4, x, table);
+        w_sum sum = w_begin();
+        w_put_looked_up(p, 8 * b, x, table, &sum);
+        w_end(p, b, sum);
     }
 }
 #endif

@@ -27,7 +27,7 @@ IG_DECODE(iq4_xs)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { iq4_xs_TOP = 255, iq4_xs_ZERO = 128 };
+enum { iq4_xs_TOP = 255, iq4_xs_ZERO = 128, iq4_xs_ONE = 1 };
 static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_iq4);
     for (size_t b = 0; b < blocks; b++, w += iq4_xs_BYTES) {
@@ -43,7 +43,9 @@ static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct 
             low = w_shr32(low, 4);
             high = w_shr32(high, 2);
             w_load4(w + 8 + 16 * g, stride, x);
-            w_put_looked_up(p->q + 64 * b + 8 * g, 4, x, table);
+            w_sum sum = w_begin();
+            w_put_looked_up(p, 64 * b + 8 * g, x, table, &sum);
+            w_end(p, 8 * b + g, sum);
         }
     }
 }

@@ -178,22 +178,58 @@ W_FN w16 w_last(const uint8_t *p, size_t stride) {
 #define w_bits(x, n, mask)    w_and(w_shr16(x, n), w_set8(mask))
 #define w_bits_up(x, n, mask) w_and(w_shl16(x, n), w_set8(mask))
 
-/* Stores four columns of signed values as codes with zero = 128. */
+/* Four columns of codes go into the panel or, with W_ONE, straight into the dot of their group:
+ * `sum` collects it and w_end puts it away. */
+#ifdef W_ONE
+W_FN w16 w_begin(void) {
+    return _mm512_setzero_si512();
+}
+W_FN void w_put(struct ig_panel *p, size_t k, w16 code, w16 *sum) {
+    int32_t a;
+    memcpy(&a, p->a + 4 * k, 4);
+    *sum = _mm512_dpbusd_epi32(*sum, code, _mm512_set1_epi32(a));
+}
+W_FN void w_end(struct ig_panel *p, size_t group, w16 sum) {
+    w_store(p->q[group], sum);
+}
+#else
+W_FN int w_begin(void) {
+    return 0;
+}
+W_FN void w_put(struct ig_panel *p, size_t k, w16 code, const int *sum) {
+    (void)sum;
+    w_store(p->q[k], code);
+}
+W_FN void w_end(const struct ig_panel *p, size_t group, int sum) {
+    (void)p, (void)group, (void)sum;
+}
+#endif
+#ifdef W_ONE
+typedef w16 w_sum;
+#else
+typedef int w_sum;
+#endif
+
+/* Signed values, as codes with zero = 128 */
+W_FN w16 w_code(w16 x) {
+    return w_xor(x, w_set8(-128));
+}
 W_FN void w_put_signed(uint8_t q[16][4], w16 x) {
-    w_store(q, w_xor(x, w_set8(-128)));
+    w_store(q, w_code(x));
 }
 
 /* Low and high nibbles of 16 bytes a row, `apart` columns / 4 from each other. */
-W_FN void w_put_nibbles(uint8_t (*q)[16][4], int apart, const w16 x[4]) {
-    for (int c = 0; c < 4; c++) {
-        w_store(q[c], w_and(x[c], w_set8(15)));
-        w_store(q[c + apart], w_bits(x[c], 4, 15));
+W_FN void w_put_nibbles(struct ig_panel *p, size_t k, size_t apart, const w16 x[4], w_sum *low,
+                        w_sum *high) {
+    for (size_t c = 0; c < 4; c++) {
+        w_put(p, k + c, w_and(x[c], w_set8(15)), low);
+        w_put(p, k + c + apart, w_bits(x[c], 4, 15), high);
     }
 }
-W_FN void w_put_looked_up(uint8_t (*q)[16][4], int apart, const w16 x[4], w16 table) {
-    for (int c = 0; c < 4; c++) {
-        w_put_signed(q[c], w_lut(table, w_and(x[c], w_set8(15))));
-        w_put_signed(q[c + apart], w_lut(table, w_bits(x[c], 4, 15)));
+W_FN void w_put_looked_up(struct ig_panel *p, size_t k, const w16 x[4], w16 table, w_sum *sum) {
+    for (size_t c = 0; c < 4; c++) {
+        w_put(p, k + c, w_code(w_lut(table, w_and(x[c], w_set8(15)))), sum);
+        w_put(p, k + c + 4, w_code(w_lut(table, w_bits(x[c], 4, 15))), sum);
     }
 }
 
@@ -256,7 +292,7 @@ W_FN void w_panel_by_unpack(void (*unpack)(const uint8_t *, struct ig_unpacked *
     }
 }
 #define IG_PANEL_BY_UNPACK(t)                                                                      \
-    enum { t##_ZERO = 128, t##_TOP = 255 };                                                        \
+    enum { t##_ZERO = 128, t##_TOP = 255, t##_ONE = 0 };                                           \
     static void t##_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {    \
         w_panel_by_unpack(t##_unpack, w, stride, blocks, p, t##_BLOCK, t##_BYTES, t##_GROUP,       \
                           t##_UNIT, t##_HAS_MIN);                                                  \

@@ -19,7 +19,7 @@ IG_DECODE(mxfp4)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { mxfp4_TOP = 255, mxfp4_ZERO = 128 };
+enum { mxfp4_TOP = 255, mxfp4_ZERO = 128, mxfp4_ONE = 1 };
 static void mxfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_fp4);
     for (size_t b = 0; b < blocks; b++, w += mxfp4_BYTES) {
@@ -29,7 +29,9 @@ static void mxfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct i
         w16 lowest = w_and(w_sar32(w_sub32(e, w_set32(1)), 31), w_set32(0x00200000));
         w_store(p->d[b], w_sub32(bits, lowest)); /* e = 0: 2^-128, e = 1: 2^-127, both denormal */
         w_load4(w + 1, stride, x);
-        w_put_looked_up(p->q + 8 * b, 4, x, table);
+        w_sum sum = w_begin();
+        w_put_looked_up(p, 8 * b, x, table, &sum);
+        w_end(p, b, sum);
     }
 }
 #endif

@@ -23,7 +23,7 @@ IG_DECODE(nvfp4)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { nvfp4_TOP = 255, nvfp4_ZERO = 128 };
+enum { nvfp4_TOP = 255, nvfp4_ZERO = 128, nvfp4_ONE = 0 };
 static void nvfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     const w16 table = w_table(ig_quant_values_fp4);
     for (size_t b = 0; b < blocks; b++, w += nvfp4_BYTES) {

@@ -14,7 +14,7 @@ IG_DECODE(q1_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q1_0_TOP = 2, q1_0_ZERO = 1 };
+enum { q1_0_TOP = 2, q1_0_ZERO = 1, q1_0_ONE = 0 };
 static void q1_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q1_0_BYTES) {
         w_ahead(w, stride, p, 0);

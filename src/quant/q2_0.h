@@ -14,7 +14,7 @@ IG_DECODE(q2_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q2_0_TOP = 3, q2_0_ZERO = 1 };
+enum { q2_0_TOP = 3, q2_0_ZERO = 1, q2_0_ONE = 0 };
 static void q2_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q2_0_BYTES) {
         w_ahead(w, stride, p, 0);

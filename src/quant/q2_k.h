@@ -17,7 +17,7 @@ IG_DECODE(q2_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q2_k_TOP = 3, q2_k_ZERO = 0 };
+enum { q2_k_TOP = 3, q2_k_ZERO = 0, q2_k_ONE = 1 };
 static void q2_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q2_k_BYTES) {
         w16 x[4], dm = w_last(w + 68, stride);
@@ -34,13 +34,15 @@ static void q2_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
         for (size_t i = 0; i < 4; i++) {
             if (i % 2 == 0) w_ahead(w, stride, p, 32 * i);
             w_load4(w + 16 + 16 * i, stride, x);
+            w_sum sum[4] = {w_begin(), w_begin(), w_begin(), w_begin()};
             for (size_t c = 0; c < 4; c++) {
-                uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
-                w_store(q[0], w_and(x[c], w_set8(3)));
-                w_store(q[8], w_bits(x[c], 2, 3));
-                w_store(q[16], w_bits(x[c], 4, 3));
-                w_store(q[24], w_bits(x[c], 6, 3));
+                size_t k = 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
+                w_put(p, k, w_and(x[c], w_set8(3)), &sum[0]);
+                w_put(p, k + 8, w_bits(x[c], 2, 3), &sum[1]);
+                w_put(p, k + 16, w_bits(x[c], 4, 3), &sum[2]);
+                w_put(p, k + 24, w_bits(x[c], 6, 3), &sum[3]);
             }
+            for (size_t g = 0; g < 4; g++) w_end(p, 16 * b + 8 * (i / 2) + (i & 1) + 2 * g, sum[g]);
         }
     }
 }

@@ -14,14 +14,16 @@ IG_DECODE(q4_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_0_TOP = 15, q4_0_ZERO = 8 };
+enum { q4_0_TOP = 15, q4_0_ZERO = 8, q4_0_ONE = 1 };
 static void q4_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q4_0_BYTES) {
         w_ahead(w, stride, p, 0);
         w16 x[4];
         w_store_half(p->d[b], w_first(w, stride));
         w_load4(w + 2, stride, x);
-        w_put_nibbles(p->q + 8 * b, 4, x);
+        w_sum sum = w_begin();
+        w_put_nibbles(p, 8 * b, 4, x, &sum, &sum);
+        w_end(p, b, sum);
     }
 }
 #endif

@@ -15,7 +15,7 @@ IG_DECODE(q4_1)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_1_TOP = 15, q4_1_ZERO = 0 };
+enum { q4_1_TOP = 15, q4_1_ZERO = 0, q4_1_ONE = 1 };
 static void q4_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q4_1_BYTES) {
         w_ahead(w, stride, p, 0);
@@ -23,7 +23,9 @@ static void q4_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
         w_store_half(p->d[b], dm);
         w_store_half(p->dmin[b], w_xor(w_shr32(dm, 16), w_set32(0x8000)));
         w_load4(w + 4, stride, x);
-        w_put_nibbles(p->q + 8 * b, 4, x);
+        w_sum sum = w_begin();
+        w_put_nibbles(p, 8 * b, 4, x, &sum, &sum);
+        w_end(p, b, sum);
     }
 }
 #endif

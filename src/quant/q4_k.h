@@ -20,15 +20,20 @@ IG_DECODE(q4_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_k_TOP = 15, q4_k_ZERO = 0 };
+enum { q4_k_TOP = 15, q4_k_ZERO = 0, q4_k_ONE = 1 };
 static void q4_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q4_k_BYTES) {
         w_head_k(w, stride, p, b);
-        for (size_t i = 0; i < 8; i++) {
-            if (i % 3 == 0) w_ahead(w, stride, p, 64 * (i / 3));
-            w16 x[4];
-            w_load4(w + 16 + 16 * i, stride, x);
-            w_put_nibbles(p->q + 64 * b + 16 * (i / 2) + 4 * (i & 1), 8, x);
+        for (size_t r = 0; r < 4; r++) {
+            if (r < 3) w_ahead(w, stride, p, 64 * r);
+            w16 x[8];
+            w_sum low = w_begin(), high = w_begin();
+            w_load4(w + 16 + 32 * r, stride, x);
+            w_load4(w + 32 + 32 * r, stride, x + 4);
+            w_put_nibbles(p, 64 * b + 16 * r, 8, x, &low, &high);
+            w_put_nibbles(p, 64 * b + 16 * r + 4, 8, x + 4, &low, &high);
+            w_end(p, 8 * b + 2 * r, low);
+            w_end(p, 8 * b + 2 * r + 1, high);
         }
     }
 }

@@ -21,23 +21,28 @@ IG_DECODE(q5_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q5_k_TOP = 31, q5_k_ZERO = 0 };
+enum { q5_k_TOP = 31, q5_k_ZERO = 0, q5_k_ONE = 1 };
 static void q5_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q5_k_BYTES) {
-        w16 x[4], t[8];
+        w16 t[8];
         w_head_k(w, stride, p, b);
         w_load4(w + 16, stride, t);
         w_load4(w + 32, stride, t + 4);
-        for (size_t i = 0; i < 8; i++) {
-            if (i % 3 == 0) w_ahead(w, stride, p, 64 * (i / 3));
-            w_load4(w + 48 + 16 * i, stride, x);
-            for (size_t c = 0; c < 4; c++) {
-                uint8_t(*q)[16][4] = p->q + 64 * b + 16 * (i / 2) + 4 * (i & 1) + c;
-                w16 *fifth = &t[4 * (i & 1) + c], bit = w_set8(16);
-                w_store(q[0], w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(*fifth, 4), bit)));
-                w_store(q[8], w_or(w_bits(x[c], 4, 15), w_and(w_shl16(*fifth, 3), bit)));
-                *fifth = w_shr16(*fifth, 2);
+        for (size_t r = 0; r < 4; r++) {
+            if (r < 3) w_ahead(w, stride, p, 64 * r);
+            w16 x[8], bit = w_set8(16);
+            w_sum low = w_begin(), high = w_begin();
+            w_load4(w + 48 + 32 * r, stride, x);
+            w_load4(w + 64 + 32 * r, stride, x + 4);
+            for (size_t c = 0; c < 8; c++) {
+                w16 a = w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), bit));
+                w16 z = w_or(w_bits(x[c], 4, 15), w_and(w_shl16(t[c], 3), bit));
+                w_put(p, 64 * b + 16 * r + c, a, &low);
+                w_put(p, 64 * b + 16 * r + 8 + c, z, &high);
+                t[c] = w_shr16(t[c], 2);
             }
+            w_end(p, 8 * b + 2 * r, low);
+            w_end(p, 8 * b + 2 * r + 1, high);
         }
     }
 }

@@ -21,7 +21,7 @@ IG_DECODE(q6_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q6_k_TOP = 63, q6_k_ZERO = 32 };
+enum { q6_k_TOP = 63, q6_k_ZERO = 32, q6_k_ONE = 1 };
 static void q6_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q6_k_BYTES) {
         w16 x[4], y[4], t[4], s[4];
@@ -35,14 +35,17 @@ static void q6_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
             w_load4(low, stride, x);
             w_load4(low + 32, stride, y);
             w_load4(w + 128 + 16 * i, stride, t);
+            w_sum sum[4] = {w_begin(), w_begin(), w_begin(), w_begin()};
             for (size_t c = 0; c < 4; c++) {
-                uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
+                size_t k = 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
                 w16 top = w_set8(48);
-                w_store(q[0], w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), top)));
-                w_store(q[8], w_or(w_and(y[c], w_set8(15)), w_and(w_shl16(t[c], 2), top)));
-                w_store(q[16], w_or(w_bits(x[c], 4, 15), w_and(t[c], top)));
-                w_store(q[24], w_or(w_bits(y[c], 4, 15), w_and(w_shr16(t[c], 2), top)));
+                w_put(p, k, w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), top)), &sum[0]);
+                w_put(p, k + 8, w_or(w_and(y[c], w_set8(15)), w_and(w_shl16(t[c], 2), top)),
+                      &sum[1]);
+                w_put(p, k + 16, w_or(w_bits(x[c], 4, 15), w_and(t[c], top)), &sum[2]);
+                w_put(p, k + 24, w_or(w_bits(y[c], 4, 15), w_and(w_shr16(t[c], 2), top)), &sum[3]);
             }
+            for (size_t g = 0; g < 4; g++) w_end(p, 16 * b + 8 * (i / 2) + (i & 1) + 2 * g, sum[g]);
         }
     }
 }

@@ -13,7 +13,7 @@ IG_DECODE(q8_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q8_0_TOP = 255, q8_0_ZERO = 128 };
+enum { q8_0_TOP = 255, q8_0_ZERO = 128, q8_0_ONE = 1 };
 static void q8_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += q8_0_BYTES) {
         w_ahead(w, stride, p, 0);
@@ -21,7 +21,9 @@ static void q8_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig
         w_store_half(p->d[b], w_first(w, stride));
         w_load4(w + 2, stride, x);
         w_load4(w + 18, stride, x + 4);
-        for (size_t c = 0; c < 8; c++) w_put_signed(p->q[8 * b + c], x[c]);
+        w_sum sum = w_begin();
+        for (size_t c = 0; c < 8; c++) w_put(p, 8 * b + c, w_code(x[c]), &sum);
+        w_end(p, b, sum);
     }
 }
 #endif

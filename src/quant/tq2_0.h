@@ -15,7 +15,7 @@ IG_DECODE(tq2_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { tq2_0_TOP = 3, tq2_0_ZERO = 1 };
+enum { tq2_0_TOP = 3, tq2_0_ZERO = 1, tq2_0_ONE = 0 };
 static void tq2_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
     for (size_t b = 0; b < blocks; b++, w += tq2_0_BYTES) {
         w_ahead(w, stride, p, 0);
