@@ -112,6 +112,7 @@ bool ig_place_gguf(const struct ig_hparams *hp, struct ig_str name, struct ig_pl
         if (!ig_str_is(name, roles[i].name) || (roles[i].layer != layer && !(freqs && layer)))
             continue;
         out->role = (uint8_t)i;
+        if (i == IG_R_exp_probs_b) out->part = IG_PART_WEIGHT; /* called ".bias" in files */
         if (freqs) out->layer = -1; /* some converters repeat the global table in every layer */
         return true;
     }

@@ -256,8 +256,7 @@ static ingle_status check_global(const struct shaper *s) {
             hp->n_context = p->rows - hp->position_offset;
     }
     uint32_t pl = hp->n_embd_per_layer;
-    IG_TRY(check_mat(s, g, IG_R_per_layer_token_embd, g[IG_R_per_layer_token_embd].mat.rows,
-                     pl * hp->n_layer, 1, pl != 0));
+    IG_TRY(check_mat(s, g, IG_R_per_layer_token_embd, hp->n_vocab, pl * hp->n_layer, 1, pl != 0));
     IG_TRY(check_mat(s, g, IG_R_per_layer_model_proj, pl * hp->n_layer, hp->n_embd, 1, pl != 0));
     return check_vec(s, g, IG_R_per_layer_proj_norm, pl, pl);
 }

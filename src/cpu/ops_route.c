@@ -40,12 +40,13 @@ static void take_best(const struct ig_hparams *hp, float *choice, uint32_t *expe
     }
 }
 
-/* phimoe: each of two experts is drawn from those within 1 % of the best, and weighted by a softmax
+/* phimoe: each of two experts is drawn from those close to the best, and weighted by a softmax
  * over just those */
 static void sparse_mixer(const struct ig_cpu *c, const float *logits, float *scratch,
                          uint32_t *expert, float *weight) {
     const struct ig_hparams *hp = c->plan->hp;
     uint32_t n = hp->n_expert;
+    float limit = (float)(2 * hp->router_jitter);
     for (uint32_t k = 0; k < hp->n_expert_used; k++) {
         uint32_t best = n;
         for (uint32_t e = 0; e < n; e++) {
@@ -57,7 +58,7 @@ static void sparse_mixer(const struct ig_cpu *c, const float *logits, float *scr
         float top = logits[best];
         for (uint32_t e = 0; e < n; e++) {
             float scale = fabsf(logits[e]) > top ? fabsf(logits[e]) : top;
-            if ((top - logits[e]) / scale > 0.02f) scratch[e] = -INFINITY;
+            if ((top - logits[e]) / scale > limit) scratch[e] = -INFINITY;
         }
         c->k->softmax(scratch, scratch, n);
         expert[k] = best;

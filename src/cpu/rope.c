@@ -91,7 +91,8 @@ void ig_rope_frequencies(const struct ig_rope *r, uint32_t context, double *f, d
     if (r->scaling == IG_ROPE_LLAMA3 && !r->divisors) llama3(r, f);
     for (uint32_t i = 0; r->bf16 && i < pairs; i++)
         f[i] = (double)ig_bf16_to_f32(ig_f32_to_bf16((float)f[i]));
-    *mscale = r->mscale;
+    bool is_long = r->scaling == IG_ROPE_LONG && context > r->original_context;
+    *mscale = is_long ? r->mscale_long : r->mscale;
 }
 
 void ig_rope_table(const double *frequency, uint32_t pairs, uint32_t position, double mscale,

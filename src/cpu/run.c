@@ -153,7 +153,7 @@ static ingle_status make_slopes(struct ig_cpu *c, ingle_error *err) {
     for (uint32_t h = 0; h < heads; h++) {
         double e = h < power ? -hp->alibi_max * (h + 1) / power
                              : -hp->alibi_max * (2 * (h - power) + 1) / (2.0 * power);
-        c->slopes[h] = (float)exp2(e);
+        c->slopes[h] = (float)(exp2(e) * hp->alibi_scale);
     }
     return INGLE_OK;
 }

@@ -4,6 +4,8 @@
  */
 #include "plan/plan.h"
 
+#include <math.h>
+
 struct emitter {
     struct ig_plan *p;
     struct ig_arena *arena;
@@ -136,29 +138,36 @@ static void rope(struct emitter *e, unsigned buf, const struct ig_layer_params *
                           .heads = heads});
 }
 
-static void l2_norm(struct emitter *e, unsigned buf, uint32_t heads, uint32_t head) {
+/* RMS norm of each of `heads` parts of a row, with the same weights or with none. */
+static void rms(struct emitter *e, unsigned a, unsigned dst, const struct ig_slot *w,
+                uint32_t heads, uint32_t n) {
+    use(e, dst, heads * n);
     put(e, (struct ig_op){.kind = IG_OP_NORM,
-                          .a = (uint8_t)buf,
-                          .dst = (uint8_t)buf,
+                          .a = (uint8_t)a,
+                          .dst = (uint8_t)dst,
                           .what = IG_NORM_RMS,
-                          .n = head,
+                          .n = n,
                           .heads = heads,
-                          .f = {(float)e->hp->eps}});
+                          .f = {(float)e->hp->eps},
+                          .w = {w}});
 }
 
 static void emit_qkv(struct emitter *e, const struct ig_slot *w, const struct ig_layer_params *l,
                      unsigned in, bool own_kv) {
-    uint32_t nq = l->n_head * l->head_k, nk = l->n_head_kv * l->head_k,
-             nv = l->n_head_kv * l->head_v;
+    uint32_t nv = l->n_head_kv * l->head_v;
     linear(e, in, IG_B_Q, &w[IG_R_attn_q], 0);
     if (own_kv) also(e, IG_B_K, &w[IG_R_attn_k]);
     if (own_kv && has(w, IG_R_attn_v)) also(e, IG_B_V, &w[IG_R_attn_v]);
     if (own_kv && !has(w, IG_R_attn_v)) simple(e, IG_OP_COPY, IG_B_V, IG_B_K, 0, nv, 0, 0);
-    if (e->hp->clamp_kqv > 0) {
-        simple(e, IG_OP_CLAMP, IG_B_Q, IG_B_Q, 0, nq, e->hp->clamp_kqv, 0);
-        simple(e, IG_OP_CLAMP, IG_B_K, IG_B_K, 0, nk, e->hp->clamp_kqv, 0);
-        simple(e, IG_OP_CLAMP, IG_B_V, IG_B_V, 0, nv, e->hp->clamp_kqv, 0);
-    }
+}
+
+static void emit_clamp(struct emitter *e, const struct ig_layer_params *l, bool own_kv) {
+    double limit = e->hp->clamp_kqv;
+    if (!(limit > 0)) return;
+    simple(e, IG_OP_CLAMP, IG_B_Q, IG_B_Q, 0, l->n_head * l->head_k, limit, 0);
+    if (!own_kv) return;
+    simple(e, IG_OP_CLAMP, IG_B_K, IG_B_K, 0, l->n_head_kv * l->head_k, limit, 0);
+    simple(e, IG_OP_CLAMP, IG_B_V, IG_B_V, 0, l->n_head_kv * l->head_v, limit, 0);
 }
 
 static void emit_positions(struct emitter *e, const struct ig_slot *w,
@@ -166,6 +175,8 @@ static void emit_positions(struct emitter *e, const struct ig_slot *w,
     bool late = e->hp->row->qk_late;
     if (!late) head_norm(e, IG_B_Q, &w[IG_R_attn_q_norm], l->n_head, l->head_k);
     if (!late && own_kv) head_norm(e, IG_B_K, &w[IG_R_attn_k_norm], l->n_head_kv, l->head_k);
+    emit_clamp(e, l, own_kv);
+    if (own_kv && e->hp->row->v_norm) rms(e, IG_B_V, IG_B_V, NULL, l->n_head_kv, l->head_v);
     if (l->rope) rope(e, IG_B_Q, l, l->n_head);
     if (l->rope && own_kv) rope(e, IG_B_K, l, l->n_head_kv);
     if (late) head_norm(e, IG_B_Q, &w[IG_R_attn_q_norm], l->n_head, l->head_k);
@@ -178,16 +189,18 @@ static void emit_attention(struct emitter *e, const struct ig_slot *w, unsigned 
     bool own_kv = l->kv_layer == (uint32_t)e->layer;
     emit_qkv(e, w, l, in, own_kv);
     emit_positions(e, w, l, own_kv);
-    if (e->hp->row->l2_qk && l->rope) {
-        l2_norm(e, IG_B_Q, l->n_head, l->head_k);
-        l2_norm(e, IG_B_K, l->n_head_kv, l->head_k);
+    if (e->hp->l2_qk && l->rope) {
+        rms(e, IG_B_Q, IG_B_Q, NULL, l->n_head, l->head_k);
+        rms(e, IG_B_K, IG_B_K, NULL, l->n_head_kv, l->head_k);
     }
+    if (l->q_scale > 1 || l->q_scale < 1)
+        simple(e, IG_OP_SCALE, IG_B_Q, IG_B_Q, 0, l->n_head * l->head_k, l->q_scale, 0);
     if (e->hp->temperature_scale > 0 && (!l->rope || !e->hp->row->nope))
         put(e, (struct ig_op){
                    .kind = IG_OP_TEMPERATURE,
                    .dst = IG_B_Q,
                    .n = l->n_head * l->head_k,
-                   .heads = e->hp->row->nope ? 1 : 0,
+                   .heads = e->hp->temperature_offset > 0 ? 1 : 0,
                    .f = {(float)e->hp->temperature_scale, (float)e->hp->temperature_length}});
     if (own_kv) put(e, (struct ig_op){.kind = IG_OP_KV_PUT, .a = IG_B_K, .b = IG_B_V});
     use(e, IG_B_A, l->n_head * l->head_v);
@@ -235,9 +248,10 @@ static void emit_shared_expert(struct emitter *e, const struct ig_slot *w, unsig
     add(e, out, out, to, 1);
 }
 
-static void emit_experts(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
+static void emit_experts(struct emitter *e, const struct ig_slot *w, unsigned router_in,
+                         unsigned in, unsigned out) {
     bool gated = has(w, IG_R_ffn_gate_exps), first = e->hp->row->weight_first;
-    linear(e, in, IG_B_R, &w[IG_R_ffn_gate_inp], 0);
+    linear(e, router_in, IG_B_R, &w[IG_R_ffn_gate_inp], 0);
     put(e,
         (struct ig_op){
             .kind = IG_OP_ROUTE, .a = IG_B_R, .n = e->hp->n_expert, .w = {&w[IG_R_exp_probs_b]}});
@@ -250,9 +264,26 @@ static void emit_experts(struct emitter *e, const struct ig_slot *w, unsigned in
     emit_shared_expert(e, w, in, out);
 }
 
+/* gemma4: a dense block and experts side by side, each with norms of its own; the router looks at
+ * the residual stream divided by its RMS. */
+static void emit_both(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
+    uint32_t n = e->hp->n_embd;
+    unsigned other = out == IG_B_F ? IG_B_F2 : IG_B_F;
+    emit_dense(e, w, in, out, IG_R_ffn_gate, IG_R_ffn_up, IG_R_ffn_down);
+    if (has(w, IG_R_post_ffw_norm_1)) norm(e, out, out, &w[IG_R_post_ffw_norm_1], n, 0);
+    rms(e, IG_B_X, IG_B_H, &w[IG_R_ffn_gate_inp_scale], 1, n);
+    simple(e, IG_OP_SCALE, IG_B_H, IG_B_H, 0, n, 1 / sqrt((double)n), 0);
+    norm(e, IG_B_X, IG_B_H2, &w[IG_R_pre_ffw_norm_2], n, 0);
+    emit_experts(e, w, IG_B_H, IG_B_H2, other);
+    if (has(w, IG_R_post_ffw_norm_2)) norm(e, other, other, &w[IG_R_post_ffw_norm_2], n, 0);
+    add(e, out, out, other, 1);
+}
+
 static void emit_ffn(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
-    if (has(w, IG_R_ffn_gate_inp))
-        emit_experts(e, w, in, out);
+    if (has(w, IG_R_pre_ffw_norm_2) && has(w, IG_R_ffn_gate_inp))
+        emit_both(e, w, in, out);
+    else if (has(w, IG_R_ffn_gate_inp))
+        emit_experts(e, w, in, in, out);
     else
         emit_dense(e, w, in, out, IG_R_ffn_gate, IG_R_ffn_up, IG_R_ffn_down);
 }
@@ -262,25 +293,49 @@ static void emit_ffn(struct emitter *e, const struct ig_slot *w, unsigned in, un
 /* Does the block norm before the role? A LayerNorm without weights (olmo) has no tensor to show it.
  */
 static unsigned normed(struct emitter *e, const struct ig_slot *w, enum ig_role role, unsigned to) {
-    const struct ig_slot *slots = w;
-    bool bare = e->hp->norm == IG_NORM_LAYER && !has(w, IG_R_attn_norm) &&
-                !has(w, IG_R_post_attention_norm);
-    if (!has(slots, role) && !bare) return IG_B_X;
-    norm(e, IG_B_X, to, &slots[role], e->hp->n_embd, 0);
+    if (e->hp->post_norm || (!has(w, role) && !e->hp->bare_norm)) return IG_B_X;
+    norm(e, IG_B_X, to, &w[role], e->hp->n_embd, 0);
     return to;
 }
 
-static void emit_serial(struct emitter *e, const struct ig_slot *w) {
+/* gemma's per-layer inputs: a small part of the token's own, gated by the stream and projected
+ * back. */
+static void emit_per_layer(struct emitter *e, const struct ig_slot *w) {
+    uint32_t n = e->hp->n_embd, p = e->hp->n_embd_per_layer;
+    if (!p) return;
+    linear(e, IG_B_X, IG_B_G, &w[IG_R_inp_gate], 0);
+    put(e, (struct ig_op){.kind = IG_OP_GLU,
+                          .dst = IG_B_G,
+                          .a = IG_B_G,
+                          .b = IG_B_P,
+                          .b_at = (uint32_t)e->layer * p,
+                          .what = e->hp->act,
+                          .n = p});
+    linear(e, IG_B_G, IG_B_F, &w[IG_R_proj], 0);
+    if (has(w, IG_R_post_norm)) norm(e, IG_B_F, IG_B_F, &w[IG_R_post_norm], n, 0);
+    add(e, IG_B_X, IG_B_X, IG_B_F, 1);
+}
+
+/* The stream behind a block whose result is in F and whose input was h. */
+static void join(struct emitter *e, const struct ig_slot *w, unsigned h, enum ig_role post,
+                 enum ig_role pre) {
     uint32_t n = e->hp->n_embd;
-    emit_attention(e, w, normed(e, w, IG_R_attn_norm, IG_B_H));
-    if (has(w, IG_R_post_attention_norm))
-        norm(e, IG_B_F, IG_B_F, &w[IG_R_post_attention_norm], n, 0);
-    add(e, IG_B_X, IG_B_X, IG_B_F, e->hp->residual_scale);
-    emit_ffn(e, w, normed(e, w, IG_R_ffn_norm, IG_B_H), IG_B_F);
-    if (has(w, IG_R_post_ffw_norm)) norm(e, IG_B_F, IG_B_F, &w[IG_R_post_ffw_norm], n, 0);
-    add(e, IG_B_X, IG_B_X, IG_B_F, e->hp->residual_scale);
+    if (has(w, post)) norm(e, IG_B_F, IG_B_F, &w[post], n, 0);
+    add(e, IG_B_X, e->hp->residual_normed ? h : IG_B_X, IG_B_F, e->hp->residual_scale);
+    if (e->hp->post_norm) norm(e, IG_B_X, IG_B_X, &w[pre], n, 0);
+}
+
+static void emit_serial(struct emitter *e, const struct ig_slot *w) {
+    unsigned h = normed(e, w, IG_R_attn_norm, IG_B_H);
+    emit_attention(e, w, h);
+    join(e, w, h, IG_R_post_attention_norm, IG_R_attn_norm);
+    h = normed(e, w, IG_R_ffn_norm, IG_B_H);
+    emit_ffn(e, w, h, IG_B_F);
+    join(e, w, h, IG_R_post_ffw_norm, IG_R_ffn_norm);
+    emit_per_layer(e, w);
     if (has(w, IG_R_layer_output_scale))
-        simple(e, IG_OP_SCALE, IG_B_X, IG_B_X, 0, n, (double)w[IG_R_layer_output_scale].vec[0], 0);
+        simple(e, IG_OP_SCALE, IG_B_X, IG_B_X, 0, e->hp->n_embd,
+               (double)w[IG_R_layer_output_scale].vec[0], 0);
 }
 
 static void emit_parallel(struct emitter *e, const struct ig_slot *w) {
@@ -302,6 +357,25 @@ static void emit_layer(struct emitter *e, const struct ig_slot *w) {
         emit_serial(e, w);
 }
 
+/* The per-layer inputs of all layers side by side: (embedding + projection of the stream) /
+ * sqrt(2). */
+static void emit_per_layer_input(struct emitter *e) {
+    const struct ig_slot *g = e->global;
+    uint32_t p = e->hp->n_embd_per_layer, all = p * e->hp->n_layer;
+    if (!p) return;
+    use(e, IG_B_P, all);
+    put(e, (struct ig_op){.kind = IG_OP_EMBED,
+                          .dst = IG_B_P,
+                          .n = all,
+                          .f = {sqrtf((float)p)},
+                          .w = {&g[IG_R_per_layer_token_embd]}});
+    linear(e, IG_B_X, IG_B_P2, &g[IG_R_per_layer_model_proj], 0);
+    simple(e, IG_OP_SCALE, IG_B_P2, IG_B_P2, 0, all, 1 / sqrt((double)e->hp->n_embd), 0);
+    rms(e, IG_B_P2, IG_B_P2, &g[IG_R_per_layer_proj_norm], e->hp->n_layer, p);
+    simple(e, IG_OP_ADD, IG_B_P, IG_B_P2, IG_B_P, all, 1, 0);
+    simple(e, IG_OP_SCALE, IG_B_P, IG_B_P, 0, all, sqrt(0.5), 0);
+}
+
 static void emit_input(struct emitter *e) {
     const struct ig_slot *g = e->global;
     bool project = has(g, IG_R_project_in);
@@ -321,6 +395,7 @@ static void emit_input(struct emitter *e) {
                               .w = {&g[IG_R_position_embd]}});
     if (has(g, IG_R_token_embd_norm))
         norm(e, IG_B_X, IG_B_X, &g[IG_R_token_embd_norm], e->hp->n_embd, 0);
+    emit_per_layer_input(e);
 }
 
 static void emit_output(struct emitter *e) {
@@ -329,7 +404,7 @@ static void emit_output(struct emitter *e) {
     uint32_t n = e->hp->n_vocab;
     e->p->gather = e->p->n_ops;
     simple(e, IG_OP_GATHER, IG_B_XO, IG_B_X, 0, e->hp->n_embd, 0, 0);
-    if (has(g, IG_R_output_norm) || e->hp->norm == IG_NORM_LAYER)
+    if (has(g, IG_R_output_norm) || e->hp->bare_norm)
         norm(e, IG_B_XO, IG_B_XO, &g[IG_R_output_norm], e->hp->n_embd, IG_OPF_OUT);
     if (has(g, IG_R_project_out))
         linear(e, IG_B_XO, IG_B_HO, &g[IG_R_project_out], IG_OPF_OUT), h = IG_B_HO;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make GGUF goldens from the golden model folders with a llama.cpp checkout's own converter.
 
-    gguf.py --llama-cpp DIR --out DIR [--type bf16|f32] FOLDER ...
+    gguf.py --llama-cpp DIR --out DIR [--type bf16|f16|f32] FOLDER ...
 
 The tiny tokenizer of the goldens is unknown to the converter, which knows real ones by a hash, so it is
 written as plain GPT-2 byte-level BPE whatever the family. Prints one line a folder: ok, or why not.
@@ -58,7 +58,8 @@ def convert(folder, outfile, kind, fuse):
                 return own(self, t, name, bid) if "W_pack" in name else [(self.map_tensor_name(name), t)]
             over["modify_tensors"] = modify
         cls = type(base.__name__, (base,), over)
-        ftype = {"bf16": gguf.LlamaFileType.MOSTLY_BF16, "f32": gguf.LlamaFileType.ALL_F32}[kind]
+        ftype = {"bf16": gguf.LlamaFileType.MOSTLY_BF16, "f16": gguf.LlamaFileType.MOSTLY_F16,
+                 "f32": gguf.LlamaFileType.ALL_F32}[kind]
         cls(folder, ftype, Path(outfile), eager=True, hparams=hparams, model_name="golden",
             fuse_qkv=fuse, fuse_gate_up_exps=fuse).write()
 
@@ -67,7 +68,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     a.add_argument("--llama-cpp", required=True)
     a.add_argument("--out", required=True)
-    a.add_argument("--type", choices=("bf16", "f32"), default="bf16")
+    a.add_argument("--type", choices=("bf16", "f16", "f32"), default="bf16")
     a.add_argument("--fuse", action="store_true", help="fused q|k|v and gate|up; the file's name gets -fused")
     a.add_argument("folders", nargs="+")
     a = a.parse_args()
