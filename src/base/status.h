@@ -6,6 +6,12 @@
 
 #include "ingle.h"
 
+/* Bits are part of the contract (docs/reproducibility.md): no a * b + c becomes a fused operation behind our back, also
+ * where the library is compiled without the project's own flags. gcc does not contract under -std=c11. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
 #if defined(__GNUC__)
 #define IG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else

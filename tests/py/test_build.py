@@ -1,5 +1,6 @@
 """The build promises: import rule, one-line build, header alone, exported symbols, installation, README example."""
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -86,6 +87,20 @@ def test_one_line_build(top, tmp_path, cc):
 def test_core_has_no_warnings(top, tmp_path, cc):
     files = [top / f for f in (top / "src/files.txt").read_text().split()]
     sh([cc, "-std=c11", "-fsyntax-only", *WARNINGS, f"-I{top}/include", f"-I{top}/src", *files], tmp_path)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+@pytest.mark.skipif("clang" not in COMPILERS, reason="gcc does not contract under -std=c11")
+def test_no_contraction_without_our_flags(top, tmp_path):
+    """Built by hand for a processor with fused multiply-add, the code still holds only those fma that it spells out."""
+    def fused(*flags):
+        counts = {}
+        for name in (top / "src/files.txt").read_text().split():
+            text = sh(["clang", "-std=c11", "-O1", "-march=haswell", *flags, f"-I{top}/include", f"-I{top}/src", "-S",
+                       "-o", "-", top / name], tmp_path)
+            counts[name] = len(re.findall(r"\bvfn?m(?:add|sub)", text))
+        return counts
+    assert fused() == fused("-ffp-contract=off")
 
 
 @pytest.mark.parametrize("cc", COMPILERS)
