@@ -13,6 +13,11 @@
 #include "make_gguf.h"
 #include "quant/quant.h"
 
+/* A bound on the work done, which a busy machine does not change. */
+static double cpu_seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
 static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name, const char **why) {
     const struct ig_quant *q = ig_quant_by_id(type);
     *why = ig_quant_removed(type);
@@ -461,9 +466,9 @@ static void test_many_keys(void **state) {
     put_zeros(&g, 20000 * 32);
     struct ig_mem mem = {0};
     struct ig_view v = {.mem = &mem, .arena = {.mem = &mem}};
-    double start = ig_os_seconds();
+    double start = cpu_seconds();
     assert_int_equal(ig_gguf_read(&v, g.p, g.n, type_size, NULL), INGLE_OK);
-    assert_true(ig_os_seconds() - start < 2);
+    assert_true(cpu_seconds() - start < 2);
     assert_true(mem.peak <= 4 * (g.n - 20000 * 32) + (16u << 20));
     assert_non_null(ig_view_kv(&v, "77777"));
     assert_ptr_equal(ig_view_tensor(&v, IG_STR("blk.19999.x")), &v.tensors[19999]);
@@ -555,9 +560,9 @@ static void test_sparse(void **state) {
     kv_array(&g, "tokenizer.ggml.tokens", 8, 16000000);
     save("sparse.gguf", &g);
     assert_int_equal(truncate(in_folder("sparse.gguf"), (off_t)g.n + 16000000 * 8), 0);
-    double start = ig_os_seconds();
+    double start = cpu_seconds();
     assert_int_equal(open_path(in_folder("sparse.gguf"), NULL, &peak), INGLE_OK);
-    assert_true(ig_os_seconds() - start < 2);
+    assert_true(cpu_seconds() - start < 2);
     assert_true(peak < 1 << 20);
     /* a terabyte of them is refused at once, as are a billion keys and tensors */
     put_head(&g, 3, 0, 1);
@@ -575,7 +580,7 @@ static void test_sparse(void **state) {
         assert_int_equal(open_path(in_folder("huge.gguf"), NULL, &peak), INGLE_BAD_FILE);
         assert_true(peak < 1 << 20);
     }
-    assert_true(ig_os_seconds() - start < 2);
+    assert_true(cpu_seconds() - start < 2);
     free(g.p);
 }
 

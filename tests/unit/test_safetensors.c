@@ -12,6 +12,11 @@
 #include "file/view.h"
 #include "quant/quant.h"
 
+/* A bound on the work done, which a busy machine does not change. */
+static double cpu_seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
 static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name, const char **why) {
     const struct ig_quant *q = ig_quant_by_id(type);
     *why = ig_quant_removed(type);
@@ -219,14 +224,14 @@ static void test_much(void **state) {
         ig_buf_f(&b, "%s\"model.layers.%d\":{\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[%d,%d]}", i ? "," : "", i, i,
                  i + 1);
     ig_buf_z(&b, "}");
-    double start = ig_os_seconds();
+    double start = cpu_seconds();
     want(b.p, 100000, INGLE_OK, "");
     ig_buf_clear(&b);
     ig_buf_z(&b, "{\"t\":{\"dtype\":\"I8\",\"data_offsets\":[0,0],\"shape\":[0");
     for (int i = 0; i < 3000000; i++) ig_buf_z(&b, ",1");
     ig_buf_z(&b, "]}}");
     want(b.p, 0, INGLE_BAD_FILE, "longer than 64 KiB");
-    assert_true(ig_os_seconds() - start < 4);
+    assert_true(cpu_seconds() - start < 4);
     ig_buf_free(&b);
 }
 
