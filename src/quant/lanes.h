@@ -189,6 +189,9 @@ W_FN void w_put(struct ig_panel *p, size_t k, w16 code, w16 *sum) {
     memcpy(&a, p->a + 4 * k, 4);
     *sum = _mm512_dpbusd_epi32(*sum, code, _mm512_set1_epi32(a));
 }
+W_FN w16 w_join(w16 a, w16 b) {
+    return _mm512_add_epi32(a, b);
+}
 W_FN void w_end(struct ig_panel *p, size_t group, w16 sum) {
     w_store(p->q[group], sum);
 }
@@ -199,6 +202,9 @@ W_FN int w_begin(void) {
 W_FN void w_put(struct ig_panel *p, size_t k, w16 code, const int *sum) {
     (void)sum;
     w_store(p->q[k], code);
+}
+W_FN int w_join(int a, int b) {
+    return a + b;
 }
 W_FN void w_end(const struct ig_panel *p, size_t group, int sum) {
     (void)p, (void)group, (void)sum;
