@@ -56,6 +56,19 @@ static ingle_status check_vocab(const struct ingle_model *m, ingle_error *err) {
     return INGLE_OK;
 }
 
+static struct ig_str token_name(const struct ingle_model *m, enum ig_token_role role) {
+    int32_t id = ig_vocab_special(m->vocab, role);
+    return id < 0 ? (struct ig_str){NULL, 0} : ig_vocab_spelling(m->vocab, id);
+}
+
+static ingle_status open_chat(struct ingle_model *m, ingle_error *err) {
+    struct ig_chat_setup setup = {.source = m->template_text, .log = &m->log};
+    if (!m->vocab) return INGLE_OK;
+    setup.bos = token_name(m, IG_ROLE_BOS);
+    setup.eos = token_name(m, IG_ROLE_EOS);
+    return ig_chat_open(&m->chat, &m->mem, &setup, err);
+}
+
 static ingle_status open_parts(struct ingle_model *m, const ingle_options *o, ingle_error *err) {
     const struct ig_options_hooks *hooks = ig_options_hooks(o);
     double start = ig_os_seconds();
@@ -76,6 +89,7 @@ static ingle_status open_parts(struct ingle_model *m, const ingle_options *o, in
         return status;
     IG_TRY(check_vocab(m, err));
     find_template(m);
+    IG_TRY(open_chat(m, err));
     m->cpu_choice = ig_options_choice(o, IG_OPT_CPU);
     m->load_seconds = ig_os_seconds() - start;
     return report(hooks, 1, err);
@@ -106,6 +120,7 @@ ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_o
 
 void ingle_model_close(ingle_model *m) {
     if (!m) return;
+    ig_chat_close(m->chat);
     ig_vocab_close(m->vocab);
     ig_arena_free(&m->arena);
     ig_view_close(&m->view);

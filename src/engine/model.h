@@ -2,6 +2,7 @@
 #ifndef IG_MODEL_H
 #define IG_MODEL_H
 
+#include "chat/chat.h"
 #include "engine/options.h"
 #include "plan/plan.h"
 #include "vocab/vocab.h"
@@ -16,6 +17,7 @@ struct ingle_model {
     struct ig_plan plan;
     struct ig_vocab *vocab;      /* NULL: the file has none, only token ids work */
     struct ig_str template_text; /* chat template; p NULL if there is none */
+    struct ig_chat *chat;        /* of the template, or of ChatML; NULL without a vocabulary */
     int cpu_choice;              /* IG_OPT_CPU */
     double load_seconds;
 };

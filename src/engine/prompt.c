@@ -131,6 +131,12 @@ static ingle_status has_control(const struct ingle_model *m, struct ig_mem *mem,
     return status;
 }
 
+/* An EOS that the vocabulary adds would end what is to be continued. */
+static void drop_eos(const struct ingle_model *m, struct ig_ids *ids) {
+    int32_t eos = ig_vocab_special(m->vocab, IG_ROLE_EOS);
+    if (ids->n > 1 && ig_vocab_adds_eos(m->vocab) && ids->p[ids->n - 1] == eos) ids->n--;
+}
+
 /* The text up to the next dangerous input segment in one piece, then that segment on its own. */
 static ingle_status encode_marked(const struct ingle_model *m, struct ig_mem *mem,
                                   struct ig_str text, const struct ig_segments *segments,
@@ -154,24 +160,33 @@ static ingle_status encode_marked(const struct ingle_model *m, struct ig_mem *me
                            flags | IG_ENCODE_PARSE_SPECIAL, max, out, err);
 }
 
+static ingle_status encode_text(const struct ingle_model *m, struct ig_mem *mem, struct ig_str text,
+                                const struct ig_segments *segments, size_t max, struct ig_ids *out,
+                                ingle_error *err) {
+    int32_t bos = ig_vocab_special(m->vocab, IG_ROLE_BOS);
+    /* A template that writes BOS itself must not get a second one. */
+    bool has_bos = bos >= 0 && ig_str_starts(text, ig_vocab_spelling(m->vocab, bos));
+    unsigned flags = !has_bos && ig_vocab_adds_bos(m->vocab) ? IG_ENCODE_ADD_SPECIAL : 0;
+    IG_TRY(encode_marked(m, mem, text, segments, flags, max, out, err));
+    if (flags) drop_eos(m, out);
+    return INGLE_OK;
+}
+
 static ingle_status encode_chat(const struct ingle_model *m, struct ig_mem *mem,
-                                const struct ig_json *request, size_t max, struct ig_ids *out,
+                                const struct ig_json *request, size_t max, struct ig_prompt *p,
                                 ingle_error *err) {
     struct ig_buf text = {.mem = mem};
     struct ig_segments segments = {.mem = mem};
+    struct clock clock = {{NULL, 0}};
+    struct ig_template_env env = {.local_time = wall_clock, .clock_ns = clock_ns, .ud = &clock};
+    struct ig_chat_prompt shape = {false};
     ingle_status status =
-        ig_prompt_render(m, mem, (struct ig_str){NULL, 0}, request, true, &text, &segments, err);
-    if (status == INGLE_OK) {
-        int32_t bos = ig_vocab_special(m->vocab, IG_ROLE_BOS);
-        /* A template that writes BOS itself must not get a second one. */
-        bool has_bos =
-            bos >= 0 && ig_str_starts(ig_buf_view(&text), ig_vocab_spelling(m->vocab, bos));
-        unsigned flags = !has_bos && ig_vocab_adds_bos(m->vocab) ? IG_ENCODE_ADD_SPECIAL : 0;
-        status = encode_marked(m, mem, ig_buf_view(&text), &segments, flags, max, out, err);
-        if (status == INGLE_OK && flags && ig_vocab_adds_eos(m->vocab) && out->n > 1 &&
-            out->p[out->n - 1] == ig_vocab_special(m->vocab, IG_ROLE_EOS))
-            out->n--; /* the answer is to follow */
-    }
+        ig_chat_render(m->chat, mem, request, &env, &text, &segments, &shape, err);
+    if (status == INGLE_OK && text.failed) status = ig_fail_memory(err, text.n);
+    if (status == INGLE_OK)
+        status = encode_text(m, mem, ig_buf_view(&text), &segments, max, &p->ids, err);
+    p->chat = true;
+    p->thinking = shape.thinking;
     ig_segments_free(&segments);
     ig_buf_free(&text);
     return status;
@@ -193,23 +208,22 @@ static ingle_status copy_ids(struct ig_mem *mem, const struct ig_json *list, str
 }
 
 ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem,
-                              const struct ig_json *request, size_t max, struct ig_ids *out,
+                              const struct ig_json *request, size_t max, struct ig_prompt *p,
                               ingle_error *err) {
-    const struct ig_json *messages = ig_json_get(request, "messages"),
-                         *prompt = ig_json_get(request, "prompt");
-    if (ig_json_is(prompt, IG_JSON_ARRAY)) return copy_ids(mem, prompt, out, err);
+    const struct ig_json *messages = ig_json_get(request, "messages");
+    const struct ig_json *prompt = ig_json_get(request, "prompt");
+    *p = (struct ig_prompt){0};
+    if (ig_json_is(prompt, IG_JSON_ARRAY)) return copy_ids(mem, prompt, &p->ids, err);
     if (!m->vocab)
         return ig_fail(err, INGLE_NOT_FOUND, "give the prompt as a list of token ids",
                        "%s has no vocabulary", m->path);
-    if (ig_json_is(messages, IG_JSON_ARRAY)) return encode_chat(m, mem, request, max, out, err);
+    if (ig_json_is(messages, IG_JSON_ARRAY)) return encode_chat(m, mem, request, max, p, err);
     if (!ig_json_is(prompt, IG_JSON_STRING))
         return ig_fail(err, INGLE_BAD_REQUEST, "give \"messages\": [...] or \"prompt\": \"...\"",
                        "the request has neither messages nor a prompt");
     unsigned flags = IG_ENCODE_ADD_SPECIAL | IG_ENCODE_PARSE_SPECIAL;
-    IG_TRY(ig_vocab_encode(m->vocab, mem, prompt->text, flags, max, out, err));
-    if (out->n > 1 && ig_vocab_adds_eos(m->vocab) &&
-        out->p[out->n - 1] == ig_vocab_special(m->vocab, IG_ROLE_EOS))
-        out->n--;
+    IG_TRY(ig_vocab_encode(m->vocab, mem, prompt->text, flags, max, &p->ids, err));
+    drop_eos(m, &p->ids);
     return INGLE_OK;
 }
 

@@ -14,9 +14,17 @@ ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, s
                               const struct ig_json *input, bool generate, struct ig_buf *out,
                               struct ig_segments *segments, ingle_error *err);
 
-/* {"messages": ...} or {"prompt": text or ids} -> ids. */
+struct ig_prompt {
+    struct ig_ids ids;
+    bool chat;     /* made from messages */
+    bool thinking; /* ends inside an open think block */
+};
+
+/* {"messages": ...} or {"prompt": text or ids} -> ids, at most `max` (more is INGLE_LIMIT).
+ * Messages are adapted to what the template can take (chat/chat.h). p->ids is freed by the caller,
+ * also after a failure. */
 ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem,
-                              const struct ig_json *request, size_t max, struct ig_ids *out,
+                              const struct ig_json *request, size_t max, struct ig_prompt *p,
                               ingle_error *err);
 
 #endif

@@ -48,6 +48,8 @@ struct run {
     struct ig_sampler *sampler;
     struct ig_detok detok;
     struct ig_buf text; /* decoded but not delivered */
+    struct ig_reason reason;
+    bool split; /* a chat: reasoning is told apart */
     const struct ig_str *stops;
     size_t n_stops;
     ingle_event event;
@@ -101,13 +103,25 @@ static size_t held_back(const struct run *run) {
     return longest;
 }
 
+static int on_part(void *ud, bool reasoning, const char *p, size_t n) {
+    return deliver(ud, reasoning ? INGLE_EVENT_REASONING : INGLE_EVENT_TEXT, p, n, NULL) !=
+           INGLE_OK;
+}
+
+static ingle_status deliver_text(struct run *run, const char *p, size_t n, ingle_error *err) {
+    if (!run->split) return deliver(run, INGLE_EVENT_TEXT, p, n, err);
+    if (ig_reason_feed(&run->reason, p, n, on_part, run))
+        return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled by the receiver");
+    return INGLE_OK;
+}
+
 /* Delivers what is certain. `last`: nothing follows. *stopped: a stop text was met. */
 static ingle_status flush_text(struct run *run, bool last, bool *stopped, ingle_error *err) {
     if (run->text.failed) return ig_fail_memory(err, run->text.n);
     size_t n = find_stop(run, stopped);
     if (!*stopped && !last) n -= held_back(run);
     if (!n) return INGLE_OK;
-    IG_TRY(deliver(run, INGLE_EVENT_TEXT, run->text.p, n, err));
+    IG_TRY(deliver_text(run, run->text.p, n, err));
     memmove(run->text.p, run->text.p + n, run->text.n - n);
     run->text.n -= n;
     run->text.p[run->text.n] = 0;
@@ -162,22 +176,27 @@ static ingle_status run_prompt(struct run *run, const struct ig_ids *ids, ingle_
     return INGLE_OK;
 }
 
-static ingle_status run_all(struct run *run, struct ig_ids *ids, ingle_error *err) {
+static ingle_status run_all(struct run *run, struct ig_prompt *prompt, ingle_error *err) {
     struct ingle_engine *e = run->e;
     run->stops = ig_options_texts(run->r->options, IG_OPT_STOP, &run->n_stops);
-    IG_TRY(ig_prompt_encode(e->model, &e->mem, run->r->json, (size_t)run->s->context, ids, err));
+    IG_TRY(ig_prompt_encode(e->model, &e->mem, run->r->json, (size_t)run->s->context, prompt, err));
+    run->split = prompt->chat;
+    ig_reason_init(&run->reason, prompt->thinking, NULL, NULL);
     IG_TRY(ig_session_sampler(run->s, run->r->options, &run->sampler, err));
-    IG_TRY(run_prompt(run, ids, err));
+    IG_TRY(run_prompt(run, &prompt->ids, err));
     if (e->model->vocab) ig_detok_begin(&run->detok, e->model->vocab, IG_DECODE_MIDDLE);
-    return generate(run, err);
+    IG_TRY(generate(run, err));
+    if (run->split && ig_reason_end(&run->reason, on_part, run))
+        return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled by the receiver");
+    return INGLE_OK;
 }
 
 static void run_request(struct ingle_engine *e, struct request *r, ingle_error *error) {
-    struct ig_ids ids = {0};
+    struct ig_prompt prompt = {0};
     struct run run = {
         .e = e, .r = r, .s = e->session, .text = {.mem = &e->mem}, .started = ig_os_seconds()};
     run.event = (ingle_event){.size = sizeof run.event, .request = r->id, .finish = ""};
-    ingle_status status = run_all(&run, &ids, error);
+    ingle_status status = run_all(&run, &prompt, error);
     if (status == INGLE_OK || status == INGLE_CANCELLED) {
         if (status == INGLE_CANCELLED) run.event.finish = "cancelled";
         deliver(&run, INGLE_EVENT_DONE, NULL, 0, NULL);
@@ -185,7 +204,7 @@ static void run_request(struct ingle_engine *e, struct request *r, ingle_error *
         run.event.error = error;
         deliver(&run, INGLE_EVENT_ERROR, NULL, 0, NULL);
     }
-    ig_ids_free(&e->mem, &ids);
+    ig_ids_free(&e->mem, &prompt.ids);
     ig_buf_free(&run.text);
     ig_sampler_close(run.sampler);
 }
