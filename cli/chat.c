@@ -296,7 +296,7 @@ int cli_chat(struct cli *c) {
             ig_buf_z(&t.system, c->flag[CLI_SYSTEM]);
         }
         note(&t, "Type a message, /help for help, Ctrl-D to leave.");
-        cli_hold_interrupts(true);
+        cli_hold_interrupts(t.terminal);
         talk(&t);
         code = t.terminal ? 0 : t.code;
     }

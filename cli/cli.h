@@ -92,7 +92,10 @@ void cli_signals_open(void);
 void cli_on_interrupt(void (*fn)(void *ud), void *ud);
 bool cli_interrupted(void);
 bool cli_interrupt_pending(void);
-void cli_hold_interrupts(bool hold); /* chat: at the prompt Ctrl-C only sets the flag */
+void cli_hold_interrupts(bool hold); /* chat: Ctrl-C never ends the program */
+/* read(2) of standard input; -1 on an error or once an interrupt is pending, however the two race.
+ */
+long cli_read_input(char *p, size_t n);
 
 /* ---- model.c ---- */
 /* Opens c->args[0], a path or a name in the store. 0, or an exit code after the message. */

@@ -32,6 +32,26 @@ static const char environment_text[] =
 
 /* ---- As text ---- */
 
+enum { INDENT = 34, WIDTH = 100 };
+
+/* Words of `text` from column `at` on, broken before WIDTH. Returns the column. */
+static size_t print_words(const char *text, size_t at) {
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (at > INDENT && at + 1 + n > WIDTH) {
+            cli_putf("\n%*s", INDENT, "");
+            at = INDENT;
+        } else if (at > INDENT) {
+            cli_putz(" ");
+            at++;
+        }
+        cli_put(text, n);
+        at += n;
+        text += n + (text[n] == ' ');
+    }
+    return at;
+}
+
 static void print_row(const char *letter, const char *name, const char *argument, const char *help,
                       const char *initial) {
     char left[64];
@@ -39,9 +59,14 @@ static void print_row(const char *letter, const char *name, const char *argument
                       : snprintf(left, sizeof left, "      --%s", name);
     if (argument[0] && n > 0 && n < 60)
         snprintf(left + n, sizeof left - (size_t)n, " %s", argument);
-    cli_putf("%-34s%s%s", left, strlen(left) > 32 ? "\n                                  " : "",
-             help);
-    if (initial[0]) cli_putf(" [%s]", initial);
+    cli_putf("%-*s", INDENT, left);
+    if (strlen(left) > INDENT - 2) cli_putf("\n%*s", INDENT, "");
+    size_t at = print_words(help, INDENT);
+    if (initial[0]) {
+        char text[128];
+        snprintf(text, sizeof text, "[%s]", initial);
+        print_words(text, at);
+    }
     cli_putz("\n");
 }
 
@@ -78,6 +103,7 @@ void cli_help_command(const struct cli_command *cmd) {
     print_group(cmd, "engine", "engine");
     print_group(cmd, "model", "model");
     print_group(cmd, "sampling", "choice of tokens");
+    if (strcmp(cmd->name, "models") == 0) cli_putf("\n%s", model_text);
 }
 
 static void print_overview(void) {
@@ -210,9 +236,6 @@ int cli_help(struct cli *c) {
         cli_putz(exit_codes);
     } else if (strcmp(topic, "environment") == 0) {
         cli_putz(environment_text);
-    } else if (strcmp(topic, "models") == 0) {
-        cli_help_command(cli_find_command(topic));
-        cli_putf("\n%s", model_text);
     } else {
         const struct cli_command *cmd = cli_find_command(topic);
         if (!cmd) return 64;

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -146,7 +147,8 @@ double cli_seconds(void) {
 /* ---- Ctrl-C ---- */
 
 static volatile sig_atomic_t pending, armed, held;
-static int wake[2] = {-1, -1};
+static int wake[2] = {-1, -1};  /* for the watcher */
+static int typed[2] = {-1, -1}; /* for a read of standard input */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*target)(void *ud);
 static void *target_ud;
@@ -157,6 +159,8 @@ static void on_sigint(int sig) {
     if (!held && (!armed || pending)) _exit(130);
     pending = 1;
     if (armed && write(wake[1], "", 1) < 0) _exit(130);
+    if (held && write(typed[1], "", 1) < 0) {
+    } /* full: the reader wakes anyhow */
     errno = saved;
 }
 
@@ -220,6 +224,30 @@ bool cli_interrupted(void) {
 }
 
 void cli_hold_interrupts(bool hold) {
-    held = hold;
+    if (hold && typed[0] < 0 && pipe(typed) == 0) {
+        for (int i = 0; i < 2; i++) {
+            fcntl(typed[i], F_SETFD, FD_CLOEXEC);
+            fcntl(typed[i], F_SETFL, O_NONBLOCK);
+        }
+    }
+    held = hold && typed[0] >= 0;
+}
+
+/* The pipe closes the gap between looking at the flag and blocking in read. */
+long cli_read_input(char *p, size_t n) {
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.fd = typed[0], .events = POLLIN}};
+        char bytes[64];
+        int got = poll(fds, typed[0] >= 0 ? 2 : 1, -1);
+        if (typed[0] >= 0)
+            while (read(typed[0], bytes, sizeof bytes) > 0) {
+            }
+        if (pending) return -1;
+        if (got < 0 && errno != EINTR) return -1;
+        if (got <= 0 || !fds[0].revents) continue;
+        ssize_t r = read(0, p, n);
+        if (r >= 0) return (long)r;
+        if (errno != EINTR && errno != EAGAIN) return -1;
+    }
 }
 #endif

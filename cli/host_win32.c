@@ -170,4 +170,7 @@ bool cli_interrupted(void) {
 void cli_hold_interrupts(bool hold) {
     held = hold;
 }
+long cli_read_input(char *p, size_t n) {
+    return pending ? -1 : (long)_read(0, p, (unsigned)n);
+}
 #endif

@@ -3,10 +3,10 @@
 #define _XOPEN_SOURCE 700
 #include "cli.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #ifdef INGLE_HAVE_EDIT
 #include <histedit.h>
@@ -17,6 +17,8 @@ struct cli_line {
     struct ig_buf buf, file;
     const char *prompt;
     bool terminal;
+    char input[4096]; /* plain lines: what was read and not given out yet */
+    size_t at, end;
 #ifdef INGLE_HAVE_EDIT
     EditLine *edit;
     History *history;
@@ -30,6 +32,22 @@ static char *give_prompt(EditLine *e) {
     return (char *)(uintptr_t)l->prompt;
 }
 
+/* libedit's own reader would miss a Ctrl-C that comes just before its read. */
+static int get_char(EditLine *e, wchar_t *out) {
+    mbstate_t state;
+    (void)e;
+    memset(&state, 0, sizeof state);
+    for (;;) {
+        char byte;
+        long n = cli_read_input(&byte, 1);
+        if (n <= 0) return (int)n;
+        size_t used = mbrtowc(out, &byte, 1, &state);
+        if (used == (size_t)-2) continue;
+        if (used == (size_t)-1) *out = L'?';
+        return 1;
+    }
+}
+
 static void open_edit(struct cli_line *l, bool keep) {
     HistEvent ev;
     setlocale(LC_CTYPE, "");
@@ -39,6 +57,7 @@ static void open_edit(struct cli_line *l, bool keep) {
     el_set(l->edit, EL_PROMPT, give_prompt);
     el_set(l->edit, EL_EDITOR, "emacs");
     el_set(l->edit, EL_SIGNAL, 0);
+    el_set(l->edit, EL_GETCFN, get_char);
     el_set(l->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(l->edit, EL_BIND, "\033[A", "ed-prev-history", NULL);
     el_set(l->edit, EL_BIND, "\033[B", "ed-next-history", NULL);
@@ -69,7 +88,16 @@ struct cli_line *cli_line_open(struct cli *c, bool keep) {
     return l;
 }
 
-/* getc with Ctrl-C: read() returns early because the handler does not restart it. */
+static int next_byte(struct cli_line *l) {
+    if (l->at == l->end) {
+        long n = cli_read_input(l->input, sizeof l->input);
+        if (n <= 0) return n < 0 ? -2 : -1;
+        l->at = 0;
+        l->end = (size_t)n;
+    }
+    return (unsigned char)l->input[l->at++];
+}
+
 static const char *read_plain(struct cli_line *l, const char *prompt, bool *interrupted) {
     ig_buf_clear(&l->buf);
     if (l->terminal) {
@@ -77,19 +105,17 @@ static const char *read_plain(struct cli_line *l, const char *prompt, bool *inte
         cli_flush();
     }
     for (;;) {
-        errno = 0;
-        int ch = getchar();
-        if (ch == EOF && errno == EINTR) {
-            clearerr(stdin);
-            if (!cli_interrupted()) continue;
+        int ch = next_byte(l);
+        if (ch == -2 && cli_interrupted()) {
             *interrupted = true;
             return NULL;
         }
-        if (ch == EOF && !l->buf.n) return NULL;
-        if (ch == EOF || ch == '\n') break;
+        if (ch < 0 && !l->buf.n) return NULL;
+        if (ch < 0 || ch == '\n') break;
         ig_buf_ch(&l->buf, (char)ch);
         if (l->buf.failed) return NULL;
     }
+    if (l->buf.n && l->buf.p[l->buf.n - 1] == '\r') l->buf.p[--l->buf.n] = 0;
     return l->buf.n ? l->buf.p : "";
 }
 
