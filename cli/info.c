@@ -23,12 +23,23 @@ static void print_value(struct cli *c, const struct ig_json *j) {
     ig_buf_free(&b);
 }
 
+static void print_line(struct cli *c, struct ig_str parent, const struct ig_json *j, size_t width) {
+    size_t n = j->key.n + (parent.n ? parent.n + 1 : 0);
+    cli_put_safe(parent.p, parent.n);
+    if (parent.n) cli_putz(".");
+    cli_put_safe(j->key.p, j->key.n);
+    cli_putf("%*s", (int)(n + 2 < width ? width - n : 2), "");
+    print_value(c, j);
+    cli_putz("\n");
+}
+
+/* Objects inside become lines of their own, "memory.weights". */
 static void print_lines(struct cli *c, const struct ig_json *object, size_t width) {
     for (const struct ig_json *j = object->child; j; j = j->next) {
-        cli_put_safe(j->key.p, j->key.n);
-        cli_putf("%*s", (int)(j->key.n + 2 < width ? width - j->key.n : 2), "");
-        print_value(c, j);
-        cli_putz("\n");
+        bool nested = j->kind == IG_JSON_OBJECT && j->child && !ig_json_get(j, "count");
+        if (!nested) print_line(c, (struct ig_str){NULL, 0}, j, width);
+        for (const struct ig_json *k = j->child; nested && k; k = k->next)
+            print_line(c, j->key, k, width);
     }
 }
 
@@ -138,7 +149,7 @@ static int print_template(struct cli *c, const ingle_model *m) {
 
 static int print_all(struct cli *c, const ingle_model *m) {
     struct ig_buf b = {.mem = &c->mem};
-    int code = print_object(c, m, INGLE_VIEW_INFO, 22);
+    int code = print_object(c, m, INGLE_VIEW_INFO, 30);
     if (!code) cli_putz("\nmetadata\n");
     if (!code) code = print_object(c, m, INGLE_VIEW_METADATA, 46);
     if (!code) cli_putz("\ntensors\n");

@@ -68,7 +68,7 @@ def test_help(cli):
                    "completion").split():
         assert wanted in commands
     for name in commands:
-        if name == "ingle":
+        if name in ("ingle", "echo"):  # the examples
             continue
         text = cli("help", name).stdout
         assert text.startswith(f"usage: ingle {name}")
@@ -309,7 +309,7 @@ def test_quant(cli, golden):
         done += 1
     assert done > 20
     source = data["encode.input"]
-    for name in ("Q8_0", "Q4_0", "F16"):
+    for name in ("Q8_0", "Q4_0", "MXFP4"):
         out = cli("quant", "encode", name, stdin=source.tobytes(), binary=True)
         assert out.stdout == data[f"encode.{name}"].tobytes(), name
     assert cli("quant", "decode", "Q8_0", stdin=b"", binary=True).stdout == b""
