@@ -607,6 +607,26 @@ static void test_same_seed_same_text(void **state) {
     assert_memory_not_equal(text[0], text[2], sizeof text[0]);
 }
 
+/* The same tokens on every machine: computed by tools/golden/sampler_numbers.py. */
+static void test_same_text_everywhere(void **state) {
+    (void)state;
+    enum { V = 1000, N = 120 };
+    static const int32_t want[N] = {
+#include "sample_text.inc"
+    };
+    static float logits[V];
+    struct ig_sample_params p;
+    ig_sample_defaults(&p);
+    p.seed = 42;
+    struct ig_sampler *s = open_with(&p, V);
+    for (uint32_t step = 0; step < N; step++) {
+        for (uint32_t i = 0; i < V; i++)
+            logits[i] = (float)((i * 2654435761u + step * 40503u) >> 16) / 4096.0f;
+        assert_int_equal(pick(s, logits), want[step]);
+    }
+    ig_sampler_close(s);
+}
+
 static void go_on(struct ig_sampler *s, int32_t *out, int from, int to) {
     float logits[8];
     for (int i = from; i < to; i++) {
@@ -870,6 +890,7 @@ int main(void) {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_chi_square),
         cmocka_unit_test(test_same_seed_same_text),
+        cmocka_unit_test(test_same_text_everywhere),
         cmocka_unit_test(test_save_and_clone),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_extremes),
