@@ -225,11 +225,55 @@ static void print_man(void) {
                              "ingle perplexity model.gguf wiki.test.raw -c 512\n");
 }
 
+/* ---- As a table for the documentation ---- */
+
+static void cell(const char *s) {
+    for (; *s; s++) {
+        if (*s == '|') cli_putz("\\");
+        cli_put(s, 1);
+    }
+}
+
+static void print_markdown(void) {
+    const ingle_option_info *o;
+    const char *group = "";
+    cli_putz("# Options\n\nMade by `ingle help --markdown` from `src/engine/options.def`: do not "
+             "edit.\n\nEach row is a command "
+             "line flag (`--top-k 20`), an environment variable (`INGLE_TOP_K=20`),\na name for "
+             "`ingle_options_set` "
+             "(`\"top-k\"`) and, in the group sampling, a field of a request (`\"top_k\": 20`).\n");
+    for (size_t i = 0; (o = ingle_options_describe(i)); i++) {
+        if (strcmp(group, o->group) != 0)
+            cli_putf("\n## %s\n\n| flag | field | type | default | range | "
+                     "|\n|---|---|---|---|---|---|\n",
+                     o->group);
+        group = o->group;
+        cli_putf("| `--%s`", o->name);
+        if (o->flag[0]) cli_putf(" `-%s`", o->flag);
+        cli_putf(" | `%s` | %s | ", o->key, o->type);
+        if (o->initial[0]) {
+            cli_putz("`");
+            cell(o->initial);
+            cli_putz("`");
+        }
+        cli_putz(" | ");
+        if (o->choices[0])
+            cell(o->choices);
+        else if (o->max > o->min && strcmp(o->type, "bool") != 0)
+            cli_putf("%.16g .. %.16g", o->min, o->max);
+        cli_putz(" | ");
+        cell(o->help);
+        cli_putz(" |\n");
+    }
+}
+
 int cli_help(struct cli *c) {
     const char *topic = c->n_args ? c->args[0] : NULL;
     if (c->n_args > 1) return cli_usage(c, "help explains one thing at a time");
     if (c->flag[CLI_MAN]) {
         print_man();
+    } else if (c->flag[CLI_MARKDOWN]) {
+        print_markdown();
     } else if (!topic) {
         print_overview();
     } else if (strcmp(topic, "exit-codes") == 0) {

@@ -126,6 +126,11 @@ def test_man_page_is_current(cli, top):
         "run: build/ingle help --man > docs/ingle.1"
 
 
+def test_option_table_is_current(cli, top):
+    assert cli("help", "--markdown").stdout == (top / "docs" / "options.md").read_text(), \
+        "run: build/ingle help --markdown > docs/options.md"
+
+
 def test_man_page_parses(top):
     for tool in (["mandoc", "-Tlint", "-Werror"], ["groff", "-man", "-ww", "-z", "-Tutf8"]):
         if shutil.which(tool[0]):
