@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "file/view.h"
 #include "make_gguf.h"
