@@ -5,7 +5,7 @@
  * weights are summed in 16 lanes (lane = position mod 16) and values accumulate position by position; chunks are merged in
  * order. So neither the split of the prompt nor what else is in the batch changes a bit. */
 
-enum { ATT_CHUNK = 256, ATT_HEADS = 4 };
+enum { ATT_CHUNK = 256, ATT_HEADS = 4, ATT_WIDE = 4 };
 
 V_FN v16 att_load(const uint8_t *p, size_t i, enum ig_cache_type type) {
     if (type == IG_CACHE_F32) return v_load((const float *)(const void *)p + i);
@@ -25,19 +25,12 @@ V_FN void att_panel(const struct ig_attend *j, const uint8_t *block, uint32_t pa
     size_t base = (size_t)panel * l->head_k * IG_CACHE_PANEL;
     const float *q = j->q + (size_t)h0 * l->head_k;
     v16 acc[ATT_HEADS];
-    for (uint32_t h = 0; h < ATT_HEADS; h++) acc[h] = v_zero();
-    if (nh == ATT_HEADS) {
-        for (uint32_t d = 0; d < l->head_k; d++) {
-            v16 kd = att_load(k, base + (size_t)d * IG_CACHE_PANEL, type);
-            for (uint32_t h = 0; h < ATT_HEADS; h++) acc[h] = v_fma(v_set1(q[h * l->head_k + d]), kd, acc[h]);
-        }
-    } else {
-        for (uint32_t d = 0; d < l->head_k; d++) {
-            v16 kd = att_load(k, base + (size_t)d * IG_CACHE_PANEL, type);
-            for (uint32_t h = 0; h < nh; h++) acc[h] = v_fma(v_set1(q[h * l->head_k + d]), kd, acc[h]);
-        }
+    V_EACH_OF(h, nh) acc[h] = v_zero();
+    for (uint32_t d = 0; d < l->head_k; d++) {
+        v16 kd = att_load(k, base + (size_t)d * IG_CACHE_PANEL, type);
+        V_EACH_OF(h, nh) acc[h] = v_fma(v_set1(q[h * l->head_k + d]), kd, acc[h]);
     }
-    for (uint32_t h = 0; h < nh; h++) {
+    V_EACH_OF(h, nh) {
         v16 s = acc[h];
         if (type == IG_CACHE_Q8) {
             const float *scale = (const float *)(const void *)(block + l->k_scale_at) + j->kv_head * IG_CACHE_BLOCK;
@@ -92,34 +85,27 @@ V_FN float att_shift(float a, float b) {
     return f;
 }
 
-/* out[0..head_v) = out * keep + (sum over positions of weight * V) * take */
-V_FN void att_values(const struct ig_attend *j, const float *w, uint32_t chunk, uint32_t lo, uint32_t hi, float *out, float keep,
-                     float take, enum ig_cache_type type) {
+/* out[d..d + 16 nv) = out * keep + (sum over positions of weight * V) * take; nv is constant */
+V_FN void att_values(const struct ig_attend *j, const float *w, uint32_t chunk, uint32_t lo, uint32_t hi, float *out, uint32_t d,
+                     uint32_t nv, float keep, float take, enum ig_cache_type type) {
     const struct ig_cache_layer *l = j->layer;
-    enum { WIDE = 4 };
-    for (uint32_t d = 0; d < l->head_v; d += 16 * WIDE) {
-        uint32_t nv = (l->v_stride - d) / 16 < WIDE ? (l->v_stride - d) / 16 : WIDE;
-        v16 acc[WIDE];
-        for (uint32_t i = 0; i < WIDE; i++) acc[i] = v_zero();
-        for (uint32_t p = lo; p < hi;) {
-            uint32_t position = chunk + p, in = position % IG_CACHE_BLOCK;
-            uint32_t end = p + (IG_CACHE_BLOCK - in) < hi ? p + (IG_CACHE_BLOCK - in) : hi;
-            const uint8_t *block = ig_cache_block(j->cache, l, position), *v = block + l->v_at + l->v_head * j->kv_head;
-            const float *scale = type == IG_CACHE_Q8 ? (const float *)(const void *)(block + l->v_scale_at) + j->kv_head * IG_CACHE_BLOCK : NULL;
-            for (; p < end; p++, in++) {
-                v16 weight = v_set1(type == IG_CACHE_Q8 ? w[p] * scale[in] : w[p]);
-                size_t row = (size_t)in * l->v_stride + d;
-                if (nv == WIDE)
-                    for (uint32_t i = 0; i < WIDE; i++) acc[i] = v_fma(weight, att_load(v, row + i * 16, type), acc[i]);
-                else
-                    for (uint32_t i = 0; i < nv; i++) acc[i] = v_fma(weight, att_load(v, row + i * 16, type), acc[i]);
-            }
+    v16 acc[ATT_WIDE];
+    V_EACH_OF(i, nv) acc[i] = v_zero();
+    for (uint32_t p = lo; p < hi;) {
+        uint32_t position = chunk + p, in = position % IG_CACHE_BLOCK;
+        uint32_t end = p + (IG_CACHE_BLOCK - in) < hi ? p + (IG_CACHE_BLOCK - in) : hi;
+        const uint8_t *block = ig_cache_block(j->cache, l, position), *v = block + l->v_at + l->v_head * j->kv_head;
+        const float *scale = type == IG_CACHE_Q8 ? (const float *)(const void *)(block + l->v_scale_at) + j->kv_head * IG_CACHE_BLOCK : NULL;
+        for (; p < end; p++, in++) {
+            v16 weight = v_set1(type == IG_CACHE_Q8 ? w[p] * scale[in] : w[p]);
+            size_t row = (size_t)in * l->v_stride + d;
+            V_EACH_OF(i, nv) acc[i] = v_fma(weight, att_load(v, row + i * 16, type), acc[i]);
         }
-        for (uint32_t i = 0; i < nv; i++) {
-            uint32_t at = d + i * 16, n = l->head_v - at;
-            v16 old = v_mul(v_load_n(out + at, n), v_set1(keep));
-            v_store_n(out + at, v_fma(acc[i], v_set1(take), old), n);
-        }
+    }
+    V_EACH_OF(i, nv) {
+        uint32_t at = d + i * 16, n = l->head_v - at;
+        v16 old = v_mul(v_load_n(out + at, n), v_set1(keep));
+        v_store_n(out + at, v_fma(acc[i], v_set1(take), old), n);
     }
 }
 
@@ -130,7 +116,16 @@ V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, uint32_t h0, uint
     uint32_t from = lo / IG_CACHE_PANEL * IG_CACHE_PANEL;
     for (uint32_t p = from; p < hi; p += IG_CACHE_PANEL) {
         uint32_t position = chunk + p;
-        att_panel(j, ig_cache_block(j->cache, j->layer, position), position % IG_CACHE_BLOCK / IG_CACHE_PANEL, h0, nh, t, p, type);
+        const uint8_t *block = ig_cache_block(j->cache, j->layer, position);
+        uint32_t panel = position % IG_CACHE_BLOCK / IG_CACHE_PANEL;
+#ifdef V16_SCALAR
+        att_panel(j, block, panel, h0, nh, t, p, type);
+#else /* constant numbers of heads keep the sums in registers */
+        if (nh == 4) att_panel(j, block, panel, h0, 4, t, p, type);
+        else if (nh == 3) att_panel(j, block, panel, h0, 3, t, p, type);
+        else if (nh == 2) att_panel(j, block, panel, h0, 2, t, p, type);
+        else att_panel(j, block, panel, h0, 1, t, p, type);
+#endif
     }
     for (uint32_t h = 0; h < nh; h++) {
         float slope = j->slopes ? j->slopes[h0 + h] * 0x1.715476p+0f : 0.0f;
@@ -139,7 +134,11 @@ V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, uint32_t h0, uint
                                          (float)((int32_t)(chunk + from) - (int32_t)j->position));
         float m = c.m > state[h].m ? c.m : state[h].m;
         float keep = att_shift(state[h].m, m), take = att_shift(c.m, m);
-        att_values(j, t[h], chunk, lo, hi, j->out + (size_t)(h0 + h) * j->layer->head_v, keep, take, type);
+        float *out = j->out + (size_t)(h0 + h) * j->layer->head_v;
+        uint32_t d = 0, wide = 16 * ATT_WIDE;
+        for (; d + wide <= j->layer->v_stride; d += wide)
+            att_values(j, t[h], chunk, lo, hi, out, d, ATT_WIDE, keep, take, type);
+        for (; d < j->layer->head_v; d += 16) att_values(j, t[h], chunk, lo, hi, out, d, 1, keep, take, type);
         state[h] = (struct att_state){m, fmaf(c.l, take, state[h].l * keep)};
     }
 }

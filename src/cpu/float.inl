@@ -10,7 +10,7 @@ V_FN v16 fw_load(const uint8_t *row, uint32_t k, uint32_t left, uint16_t bytes, 
     return bf16 ? v_load_bf16_n(p, left) : v_load_f16_n(p, left);
 }
 
-/* One row against up to FW_TOKENS inputs: 16 lanes k mod 16, fma in order, tree, slices of 2048 in order. */
+/* One row against `nt` inputs, a constant of at most FW_TOKENS: 16 lanes k mod 16, fma in order, tree, slices of 2048 in order. */
 V_FN void fw_row(const struct ig_linear *j, const uint8_t *row, uint32_t r, uint32_t first, uint32_t nt, uint16_t bytes, bool bf16) {
     const float *x[FW_TOKENS];
     float y[FW_TOKENS] = {0};
@@ -18,30 +18,27 @@ V_FN void fw_row(const struct ig_linear *j, const uint8_t *row, uint32_t r, uint
     for (uint32_t s = 0; s < j->cols; s += IG_SLICE) {
         uint32_t end = j->cols - s < IG_SLICE ? j->cols : s + IG_SLICE, k = s;
         v16 acc[FW_TOKENS];
-        for (uint32_t t = 0; t < FW_TOKENS; t++) acc[t] = v_zero();
-        if (nt == FW_TOKENS)
-            for (; k + 16 <= end; k += 16) {
-                v16 w = fw_load(row, k, 16, bytes, bf16);
-                for (uint32_t t = 0; t < FW_TOKENS; t++) acc[t] = v_fma(w, v_load(x[t] + k), acc[t]);
-            }
-        else
-            for (; k + 16 <= end; k += 16) {
-                v16 w = fw_load(row, k, 16, bytes, bf16);
-                for (uint32_t t = 0; t < nt; t++) acc[t] = v_fma(w, v_load(x[t] + k), acc[t]);
-            }
+        V_EACH_OF(t, nt) acc[t] = v_zero();
+        for (; k + 16 <= end; k += 16) {
+            v16 w = fw_load(row, k, 16, bytes, bf16);
+            V_EACH_OF(t, nt) acc[t] = v_fma(w, v_load(x[t] + k), acc[t]);
+        }
         if (k < end) {
             v16 w = fw_load(row, k, end - k, bytes, bf16);
-            for (uint32_t t = 0; t < nt; t++) acc[t] = v_fma(w, v_load_n(x[t] + k, end - k), acc[t]);
+            V_EACH_OF(t, nt) acc[t] = v_fma(w, v_load_n(x[t] + k, end - k), acc[t]);
         }
-        for (uint32_t t = 0; t < nt; t++) y[t] = y[t] + v_sum(acc[t]);
+        V_EACH_OF(t, nt) y[t] = y[t] + v_sum(acc[t]);
     }
     for (uint32_t t = 0; t < nt; t++) ig_linear_y(j, first + t)[r] = y[t];
 }
 
 V_FN void fw_all(const struct ig_linear *j, uint16_t bytes, bool bf16) {
-    for (uint32_t r = 0; r < j->rows; r++)
-        for (uint32_t i = 0; i < j->n; i += FW_TOKENS)
-            fw_row(j, j->w + j->row_bytes * r, r, i, j->n - i < FW_TOKENS ? j->n - i : FW_TOKENS, bytes, bf16);
+    for (uint32_t r = 0; r < j->rows; r++) {
+        const uint8_t *row = j->w + j->row_bytes * r;
+        uint32_t i = 0;
+        for (; i + FW_TOKENS <= j->n; i += FW_TOKENS) fw_row(j, row, r, i, FW_TOKENS, bytes, bf16);
+        for (; i < j->n; i++) fw_row(j, row, r, i, 1, bytes, bf16);
+    }
 }
 
 static void linear_float(const struct ig_linear *j) {
@@ -57,22 +54,16 @@ static void quantize(const float *x, uint32_t n, uint32_t per, int8_t *q, float 
     for (uint32_t b = 0; b < n; b += per) {
         uint32_t len = n - b < per ? n - b : per;
         v16 most = v_zero();
-        float lanes[16], amax = 0;
         for (uint32_t i = 0; i < len; i += 16) most = v_max(v_abs(v_load(x + b + i)), most);
-        v_store(lanes, most);
-        for (int c = 0; c < 16; c++) amax = lanes[c] > amax ? lanes[c] : amax;
+        float amax = v_largest(most);
         float inverse = amax > 0 ? 127.0f / amax : 0.0f;
         if (!(inverse <= 3e38f)) inverse = 0.0f; /* a block of denormals counts as zeros */
         d[b / per] = inverse > 0 ? amax * (1.0f / 127.0f) : 0.0f;
         for (uint32_t i = 0; i < len; i += 16) {
-            int16_t s = 0;
             v16 v = v_rint(v_mul(v_load(x + b + i), v_set1(inverse)));
-            v_store(lanes, v_max(v_min(v, v_set1(127.0f)), v_set1(-127.0f)));
-            for (uint32_t c = 0; c < 16; c++) {
-                q[b + i + c] = (int8_t)lanes[c];
-                s = (int16_t)(s + q[b + i + c]);
-            }
-            sum[(b + i) / 16] = s;
+            v = v_max(v_min(v, v_set1(127.0f)), v_set1(-127.0f));
+            v_store_i8(q + b + i, v);
+            sum[(b + i) / 16] = (int16_t)v_sum(v); /* whole and small: exact */
         }
     }
 }

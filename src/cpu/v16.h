@@ -22,6 +22,15 @@
 #define V_FN static inline
 #endif
 
+/* A loop over an array of vectors that must live in registers */
+#if defined(V16_SCALAR)
+#define V_EACH_OF(i, n) for (uint32_t i = 0; i < (n); i++)
+#elif defined(__clang__)
+#define V_EACH_OF(i, n) _Pragma("unroll") for (uint32_t i = 0; i < (n); i++)
+#else
+#define V_EACH_OF(i, n) _Pragma("GCC unroll 16") for (uint32_t i = 0; i < (n); i++)
+#endif
+
 #if defined(V16_AVX512)
 
 #include <immintrin.h>
@@ -109,6 +118,14 @@ V_FN v16 v_sel(v16m m, v16 yes, v16 no) {
 V_FN v16 v_pow2(v16 e) {
     return _mm512_castsi512_ps(
         _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(e), _mm512_set1_epi32(127)), 23));
+}
+/* whole numbers in -127 .. 127 */
+V_FN void v_store_i8(int8_t *p, v16 a) {
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+/* no NaN among the lanes */
+V_FN float v_largest(v16 a) {
+    return _mm512_reduce_max_ps(a);
 }
 V_FN float v_sum(v16 a) {
     __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
@@ -215,6 +232,18 @@ V_FN __m256 v_pow2_half(__m256 e) {
 V_FN v16 v_pow2(v16 e) {
     return (v16){v_pow2_half(e.a), v_pow2_half(e.b)};
 }
+V_FN void v_store_i8(int8_t *p, v16 x) {
+    __m256i w = _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b));
+    w = _mm256_permute4x64_epi64(w, 0xd8);
+    __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    _mm_storeu_si128((__m128i *)(void *)p, b);
+}
+V_FN float v_largest(v16 v) {
+    __m256 x = _mm256_max_ps(v.a, v.b);
+    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}
 V_FN float v_sum(v16 v) {
     __m256 x = _mm256_add_ps(v.a, v.b);
     __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -312,6 +341,14 @@ V_FN float v_pow2_lane(float e) {
 }
 V_FN v16 v_pow2(v16 e) {
     V_EACH(v_pow2_lane(e.l[i]));
+}
+V_FN void v_store_i8(int8_t *p, v16 a) {
+    for (int i = 0; i < 16; i++) p[i] = (int8_t)a.l[i];
+}
+V_FN float v_largest(v16 a) {
+    float m = a.l[0];
+    for (int i = 1; i < 16; i++) m = a.l[i] > m ? a.l[i] : m;
+    return m;
 }
 V_FN float v_sum(v16 a) {
     for (int half = 8; half > 0; half /= 2)
