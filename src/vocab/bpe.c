@@ -66,6 +66,35 @@ void ig_merges_add(struct ig_vocab *v, int32_t left, int32_t right, int32_t resu
     insert(m, pair_key((uint64_t)left, (uint64_t)right), m->n++);
 }
 
+/* Two sides of a merge in byte mode, in one pass: false if it is not in the alphabet, as no word is
+ * then. */
+static bool bytes_hashes(struct ig_str pair, char *scratch, uint64_t *left, uint64_t *right) {
+    size_t n = 0, cut = 0;
+    if (pair.n > 1024) return false;
+    for (size_t i = 0; i < pair.n;) {
+        unsigned char c = (unsigned char)pair.p[i];
+        if (c > 32 && c < 127) {
+            scratch[n++] = (char)c;
+            i++;
+        } else if (c == ' ' && !cut) {
+            cut = n;
+            i++;
+        } else if (c >= 0xc2 && c <= 0xc5 && i + 1 < pair.n &&
+                   ((unsigned char)pair.p[i + 1] & 0xc0) == 0x80) {
+            int b = ig_alphabet_decode((uint32_t)(c & 0x1f) << 6 |
+                                       ((unsigned char)pair.p[i + 1] & 0x3f));
+            if (b < 0) return false;
+            scratch[n++] = (char)b;
+            i += 2;
+        } else {
+            return false;
+        }
+    }
+    *left = ig_vocab_hash(scratch, cut);
+    *right = ig_vocab_hash(scratch + cut, n - cut);
+    return true;
+}
+
 /* Hash of one side of a merge, in the form the words will have. */
 static bool side_hash(const struct ig_vocab *v, struct ig_str s, char *scratch, uint64_t *hash) {
     if (v->tokens.bytes) {
@@ -94,7 +123,10 @@ ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *
                              ingle_error *err) {
     const char *hint = "the file is damaged: download it again";
     char scratch[1024];
-    uint64_t at = 0;
+    uint64_t at = 0, ahead[IG_AHEAD];
+    size_t known = 0;
+    uint32_t rank_of[IG_AHEAD];
+    struct ig_merges *m = &v->merges;
     /* Before anything is allocated: the count must be possible. */
     if (pairs->count > pairs->bytes / (pairs->length_size ? pairs->length_size : 1))
         return ig_fail(err, INGLE_BAD_FILE, hint, "the vocabulary claims %llu merges",
@@ -114,15 +146,23 @@ ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *
         const char *p = (const char *)pairs->data + at;
         at += n;
         const char *space = n > 1 ? memchr(p + 1, ' ', (size_t)n - 1) : NULL;
-        uint64_t left, right;
+        uint64_t left = 0, right = 0;
         if (!space || space + 1 == p + n)
             return ig_fail(err, INGLE_BAD_FILE, hint,
                            "merge %llu is not two texts with a space between",
                            (unsigned long long)i);
         struct ig_str a = {p, (size_t)(space - p)}, b = {space + 1, (size_t)(p + n - space - 1)};
-        if (side_hash(v, a, scratch, &left) && side_hash(v, b, scratch, &right))
-            insert(&v->merges, pair_key(left, right), (uint32_t)i);
+        if (v->tokens.bytes ? !bytes_hashes((struct ig_str){p, (size_t)n}, scratch, &left, &right)
+                            : !side_hash(v, a, scratch, &left) || !side_hash(v, b, scratch, &right))
+            continue;
+        if (known >= IG_AHEAD) insert(m, ahead[known % IG_AHEAD], rank_of[known % IG_AHEAD]);
+        ahead[known % IG_AHEAD] = pair_key(left, right);
+        rank_of[known % IG_AHEAD] = (uint32_t)i;
+        IG_PREFETCH(m->slots + ((uint32_t)ahead[known % IG_AHEAD] & m->mask));
+        known++;
     }
+    for (size_t i = known < IG_AHEAD ? 0 : known - IG_AHEAD; i < known; i++)
+        insert(m, ahead[i % IG_AHEAD], rank_of[i % IG_AHEAD]);
     v->merges.n = (uint32_t)pairs->count;
     return INGLE_OK;
 }

@@ -54,7 +54,39 @@ enum ig_spelling_kind {
     IG_SPELL_MARK
 }; /* as is; byte alphabet; U+2581 for a space */
 
-uint64_t ig_vocab_hash(const char *p, size_t n);
+/* Hash of a text for the tables of tokens and merges. */
+static inline uint64_t ig_load64(const char *p) {
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+static inline uint64_t ig_load32(const char *p) {
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+static inline uint64_t ig_stir(uint64_t h, uint64_t w) {
+    h = (h ^ w) * 0x9fb21c651e98df25u;
+    return h ^ h >> 32;
+}
+
+static inline uint64_t ig_vocab_hash(const char *p, size_t n) {
+    uint64_t h = (uint64_t)n * 0x9e3779b97f4a7c15u;
+    if (n >= 8) {
+        const char *last = p + n - 8;
+        for (; p < last; p += 8) h = ig_stir(h, ig_load64(p));
+        h = ig_stir(h, ig_load64(last));
+    } else if (n >= 4) {
+        h = ig_stir(h, ig_load32(p) | ig_load32(p + n - 4) << 32);
+    } else if (n) {
+        h = ig_stir(h, (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[n / 2] << 8 |
+                           (uint64_t)(unsigned char)p[n - 1] << 16);
+    }
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ h >> 32;
+}
+
 struct ig_str ig_tokens_spelling(const struct ig_tokens *t, int32_t id);
 static inline struct ig_str ig_tokens_piece(const struct ig_tokens *t, int32_t id) {
     return (struct ig_str){t->pieces + t->piece_at[id], t->piece_at[id + 1] - t->piece_at[id]};
@@ -73,11 +105,28 @@ int ig_byte_token(struct ig_str s);
 /* The byte alphabet of GPT-2: code point of a byte, byte of a code point (-1: none), text to bytes
  * in place of out. */
 uint32_t ig_alphabet_encode(uint8_t byte);
-int ig_alphabet_decode(uint32_t cp);
+static inline bool ig_alphabet_prints(unsigned b) {
+    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+}
+static inline int ig_alphabet_decode(uint32_t cp) {
+    if (cp >= 0x100 && cp < 0x121) return (int)cp - 0x100;
+    if (cp < 0x100) return ig_alphabet_prints(cp) ? (int)cp : -1;
+    if (cp < 0x143) return (int)cp - 0x121 + 127;
+    return cp == 0x143 ? 173 : -1;
+}
 /* out has room for s.n bytes; returns the bytes written or SIZE_MAX if s is not in the alphabet. */
 size_t ig_alphabet_text(struct ig_str s, char *out);
 
 /* ---- bpe.c ---- */
+
+#if defined(__GNUC__)
+#define IG_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define IG_PREFETCH(p) ((void)(p))
+#endif
+enum {
+    IG_AHEAD = 16
+}; /* insertions under way while a table is filled: their cache misses overlap */
 
 struct ig_merges {
     uint64_t *slots; /* key bits above, rank + 1 below */

@@ -18,10 +18,11 @@
 #include "base/utf8.h"
 
 enum {
-    MAX_INSTR = 60000,
+    MAX_INSTR = 20000,
     MAX_STATES = 6000,
     MAX_TABLE = 1 << 22,
     MAX_CLASSES = 255,
+    MAX_WORK = 50000000,
     MAX_CHECKS = 24,
     MAX_KINDS = 16
 };
@@ -91,6 +92,7 @@ struct build {
     uint32_t *slots;       /* hash table of state + 1 */
     uint32_t n_slots;
     uint32_t *order; /* instructions but CHAR, inner look-aheads first */
+    uint64_t work;   /* spent on states; bounded, so that opening a hostile pattern is too */
     uint32_t order_end[256];
     uint32_t context_of[MAX_KINDS][256]; /* [kind before][class after; n_classes = end] */
 };
@@ -502,7 +504,9 @@ static bool grow_slots(struct build *b) {
 
 static ingle_status new_state(struct build *b, const uint64_t *chars, uint32_t context) {
     struct ig_regex *r = b->r;
-    if (r->n_states >= MAX_STATES) return too_large(b, "its automaton is too large");
+    b->work += b->words * (uint64_t)r->n_classes + b->code.n / sizeof(struct instr);
+    if (r->n_states >= MAX_STATES || b->work > MAX_WORK)
+        return too_large(b, "its automaton is too large");
     size_t core_at = b->core.n, alive_at = b->alive.n;
     if (ig_buf_reserve(&b->core, b->words * 8u) && ig_buf_reserve(&b->alive, r->alive_words * 8u)) {
         memset(b->core.p + core_at, 0, b->words * 8u);

@@ -9,56 +9,13 @@
 
 enum { MAX_TOKENS = 1 << 22, MAX_TOKEN_BYTES = 1 << 24 };
 
-static uint64_t load64(const char *p) {
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-}
-static uint64_t load32(const char *p) {
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-
-static uint64_t stir(uint64_t h, uint64_t w) {
-    h = (h ^ w) * 0x9fb21c651e98df25u;
-    return h ^ h >> 32;
-}
-
-uint64_t ig_vocab_hash(const char *p, size_t n) {
-    uint64_t h = (uint64_t)n * 0x9e3779b97f4a7c15u;
-    if (n >= 8) {
-        const char *last = p + n - 8;
-        for (; p < last; p += 8) h = stir(h, load64(p));
-        h = stir(h, load64(last));
-    } else if (n >= 4) {
-        h = stir(h, load32(p) | load32(p + n - 4) << 32);
-    } else if (n) {
-        h = stir(h, (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[n / 2] << 8 |
-                        (uint64_t)(unsigned char)p[n - 1] << 16);
-    }
-    h *= 0xd6e8feb86659fd93u;
-    return h ^ h >> 32;
-}
-
 /* ---- the byte alphabet: printable Latin-1 stands for itself, the rest are U+0100 and up in order
  * ---- */
 
-static bool prints(unsigned b) {
-    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-}
-
 uint32_t ig_alphabet_encode(uint8_t byte) {
-    if (prints(byte)) return byte;
+    if (ig_alphabet_prints(byte)) return byte;
     if (byte < 33) return 0x100u + byte;
     return byte == 173 ? 0x143 : 0x100u + 33 + byte - 127u;
-}
-
-int ig_alphabet_decode(uint32_t cp) {
-    if (cp < 0x100) return prints(cp) ? (int)cp : -1;
-    if (cp < 0x121) return (int)cp - 0x100;
-    if (cp < 0x143) return (int)cp - 0x121 + 127;
-    return cp == 0x143 ? 173 : -1;
 }
 
 size_t ig_alphabet_text(struct ig_str s, char *out) {
@@ -154,10 +111,14 @@ static ingle_status check_strings(const struct ig_vocab_strings *s, uint64_t *to
  * alphabet. */
 static bool decode_piece(enum ig_spelling_kind kind, unsigned type, struct ig_str s, char *out,
                          size_t *n) {
-    memcpy(out, s.p, s.n);
+    int byte;
+    if (kind == IG_SPELL_BYTES && type == IG_TOKEN_NORMAL) { /* nearly all */
+        *n = ig_alphabet_text(s, out);
+        if (*n != SIZE_MAX) return true;
+    }
+    if (s.n) memcpy(out, s.p, s.n);
     *n = s.n;
-    int byte = ig_byte_token(s);
-    if (type == IG_TOKEN_BYTE && byte >= 0) {
+    if (type == IG_TOKEN_BYTE && (byte = ig_byte_token(s)) >= 0) {
         out[0] = (char)byte;
         *n = 1;
         return true;
@@ -284,8 +245,32 @@ static void note_byte(struct ig_tokens *t, int32_t id, unsigned type, struct ig_
     }
 }
 
+/* Insertions run IG_AHEAD tokens behind their hashes. */
+struct pending {
+    int32_t id[IG_AHEAD];
+    uint64_t hash[IG_AHEAD];
+    size_t n;
+};
+
+static ingle_status insert_later(struct ig_tokens *t, struct pending *p, int32_t id, uint64_t hash,
+                                 ingle_error *err) {
+    size_t i = p->n++ % IG_AHEAD;
+    if (p->n > IG_AHEAD) IG_TRY(insert(t, p->id[i], p->hash[i], err));
+    p->id[i] = id;
+    p->hash[i] = hash;
+    IG_PREFETCH(t->slots + ((uint32_t)hash & t->mask));
+    return INGLE_OK;
+}
+
+static ingle_status insert_rest(struct ig_tokens *t, struct pending *p, ingle_error *err) {
+    for (size_t i = p->n < IG_AHEAD ? 0 : p->n - IG_AHEAD; i < p->n; i++)
+        IG_TRY(insert(t, p->id[i % IG_AHEAD], p->hash[i % IG_AHEAD], err));
+    return INGLE_OK;
+}
+
 static ingle_status fill(struct ig_tokens *t, enum ig_spelling_kind kind, ingle_error *err) {
     uint64_t at = 0, used = 0;
+    struct pending pending = {.n = 0};
     for (int32_t id = 0; id < t->n; id++) {
         at += t->strings.length_size;
         t->at[id] = (uint32_t)at;
@@ -304,9 +289,9 @@ static ingle_status fill(struct ig_tokens *t, enum ig_spelling_kind kind, ingle_
         if (t->type[id] & IG_TYPE_HIDDEN) continue;
         struct ig_str text = hashed_text(t, id);
         if (text.n > t->longest) t->longest = (uint32_t)text.n;
-        IG_TRY(insert(t, id, ig_vocab_hash(text.p, text.n), err));
+        IG_TRY(insert_later(t, &pending, id, ig_vocab_hash(text.p, text.n), err));
     }
-    return INGLE_OK;
+    return insert_rest(t, &pending, err);
 }
 
 ingle_status ig_tokens_build(struct ig_tokens *t, struct ig_mem *mem, enum ig_spelling_kind kind,
