@@ -5,7 +5,11 @@
 
 #include <math.h>
 
-enum { MAX_THREADS = 1024, EACH = 64 /* positions a pass when all logits are wanted */ };
+enum {
+    SMALL_MODEL = 8 << 20 /* bytes */,
+    MAX_THREADS = 1024,
+    EACH = 64 /* positions a pass when all logits are wanted */
+};
 
 static uint32_t pick_context(const struct ingle_model *m, const ingle_options *o) {
     int64_t n = ig_options_int(o, IG_OPT_CONTEXT), trained = m->arch.hp.n_context;
@@ -14,9 +18,11 @@ static uint32_t pick_context(const struct ingle_model *m, const ingle_options *o
     return (uint32_t)n;
 }
 
-static unsigned pick_threads(const ingle_options *o) {
+/* A model so small that waiting at barriers would cost more than the work is run on one thread. */
+static unsigned pick_threads(const struct ingle_model *m, const ingle_options *o) {
     int64_t n = ig_options_int(o, IG_OPT_THREADS);
     unsigned cpus = ig_os_cpu_count();
+    if (n == 0 && ig_model_weight_bytes(m) < SMALL_MODEL) return 1;
     if (n == 0) n = cpus > 16 ? 16 : cpus;
     return n > MAX_THREADS ? MAX_THREADS : (unsigned)n;
 }
@@ -54,7 +60,7 @@ static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
         return ig_fail_memory(err, s->context * sizeof *s->tokens);
     IG_TRY(open_cache(s, err));
     struct ig_cpu_config config = {.kernels = ingle_options_get(s->options, "cpu"),
-                                   .threads = pick_threads(s->options),
+                                   .threads = pick_threads(m, s->options),
                                    .context = s->context,
                                    .cancel = &s->cancel};
     return ig_cpu_open(&s->cpu, &s->mem, &m->plan, &config, err);
