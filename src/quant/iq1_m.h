@@ -18,7 +18,7 @@ static void iq1_m_unpack(const uint8_t *b, struct ig_unpacked *u) {
     for (int k = 0; k < 32; k++) {
         int high = b[32 + k / 2] >> (k & 1) * 4, shift = high & 8 ? -1 : 1;
         const int8_t *row = ig_quant_grid_iq1_s[b[k] | (high & 7) << 8];
-        for (int i = 0; i < 8; i++) u->q[8 * k + i] = (int8_t)(8 * row[i] + shift);
+        shifted8(u->q + 8 * k, row, shift);
     }
 }
 IG_DECODE(iq1_m)

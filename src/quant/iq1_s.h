@@ -14,7 +14,7 @@ static void iq1_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
         u->scale[g] = (int16_t)(2 * (word >> 12 & 7) + 1);
         for (int r = 0; r < 4; r++) {
             const int8_t *row = ig_quant_grid_iq1_s[b[2 + 4 * g + r] | (word >> 3 * r & 7) << 8];
-            for (int i = 0; i < 8; i++) u->q[32 * g + 8 * r + i] = (int8_t)(8 * row[i] + shift);
+            shifted8(u->q + 32 * g + 8 * r, row, shift);
         }
     }
 }

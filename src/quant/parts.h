@@ -112,14 +112,6 @@ IG_QUANT_INLINE void scales_6bit(const uint8_t *restrict b, int16_t *restrict sc
         min[j + 4] = (int16_t)(b[j + 8] >> 4 | b[j + 4] >> 6 << 4);
     }
 }
-/* q = g or -g by the bits of `signs`, for 8 weights */
-IG_QUANT_INLINE void signed8(int8_t *restrict q, const int8_t *restrict g, unsigned signs) {
-    for (int i = 0; i < 8; i++) {
-        int s = -(int)(signs >> i & 1);
-        q[i] = (int8_t)((g[i] ^ s) - s);
-    }
-}
-
 /* Code books (codebook_tables.c, written by tools/golden/codebooks.py). */
 extern const int8_t ig_quant_grid_iq1_s[2048][8];
 extern const int8_t ig_quant_grid_iq2_xxs[256][8];
@@ -127,8 +119,30 @@ extern const int8_t ig_quant_grid_iq2_xs[512][8];
 extern const int8_t ig_quant_grid_iq2_s[1024][8];
 extern const int8_t ig_quant_grid_iq3_xxs[256][4];
 extern const int8_t ig_quant_grid_iq3_s[512][4];
-extern const uint8_t ig_quant_signs[128]; /* 7 bits and a parity bit */
+extern const uint8_t ig_quant_signs[128];        /* 7 bits and a parity bit */
+extern const int8_t ig_quant_sign_masks[256][8]; /* bit i of the index: byte i is -1 */
 extern const int8_t ig_quant_values_iq4[16];
 extern const int8_t ig_quant_values_fp4[16]; /* e2m1, doubled */
+
+/* q = g or -g by the bits of `signs`, for 8 weights at once: g is 1..127, so no byte carries into
+ * the next. */
+IG_QUANT_INLINE void signed8(int8_t *q, const int8_t *g, unsigned signs) {
+    uint64_t v, mask;
+    memcpy(&v, g, 8);
+    memcpy(&mask, ig_quant_sign_masks[signs], 8);
+    v = (v ^ mask) + (mask & UINT64_C(0x0101010101010101));
+    memcpy(q, &v, 8);
+}
+
+/* q = 8 row + shift for 8 ternary weights at once; bytes are kept unsigned in between, so none
+ * carries. */
+IG_QUANT_INLINE void shifted8(int8_t *q, const int8_t *row, int shift) {
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v;
+    memcpy(&v, row, 8);
+    v = ((v ^ 0x80 * ones) - 0x7F * ones) * 8; /* 0, 8, 16 */
+    v = (v + (uint64_t)(0x78 + shift) * ones) ^ 0x80 * ones;
+    memcpy(q, &v, 8);
+}
 
 #endif

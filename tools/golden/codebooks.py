@@ -45,6 +45,9 @@ def main():
         print("const int8_t ig_quant_grid_%s[%d][%d] = {" % (name, count, width))
         print("\n".join(rows(values, width)) + "\n};")
     print("const uint8_t ig_quant_signs[128] = {%s};" % ",".join(map(str, books["ksigns"][0])))
+    masks = [-(b >> i & 1) for b in range(256) for i in range(8)]
+    print("const int8_t ig_quant_sign_masks[256][8] = {")
+    print("\n".join(rows(masks, 8)) + "\n};")
     print("const int8_t ig_quant_values_iq4[16] = {%s};" % ",".join(map(str, books["iq4.values"][0])))
     fp4 = [0, 1, 2, 3, 4, 6, 8, 12]
     print("const int8_t ig_quant_values_fp4[16] = {%s};" % ",".join(str(v) for v in fp4 + [-v for v in fp4]))
