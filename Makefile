@@ -31,8 +31,8 @@ demo: ## build, fetch a small model and stream an answer
 	@$(MAKE) build
 	@python3 tools/get_model.py
 	@echo
-	@echo '$$ ingle run smollm2 --chat "$(PROMPT)"'
-	@$(BUILD)/ingle run smollm2 --chat "$(PROMPT)"
+	@echo '$$ ingle run smollm2 --chat --temp 0 "$(PROMPT)"'
+	@$(BUILD)/ingle run smollm2 --chat --temp 0 "$(PROMPT)"
 
 test: ## run all tests; ends with "N passed, M failed"
 	@sh tools/setup.sh test
