@@ -1,6 +1,8 @@
 /* The order of the steps from a view to bound weights. */
 #include "arch/arch.h"
 
+#include <math.h>
+
 /* The row's numbers for keys that older files lack. */
 static ingle_status put_defaults(struct ig_arch *a, ingle_error *err) {
     for (const char *at = a->hp.row->defaults; at && *at;) {
@@ -24,6 +26,19 @@ static ingle_status unknown(const struct ig_view *view, struct ig_str name, ingl
     return s;
 }
 
+/* MiniCPM files of 2024 hold none of its three scales; these are those of the 2B model. */
+static ingle_status put_old_minicpm(struct ig_arch *a, ingle_error *err) {
+    double layers, width;
+    struct ig_keys *k = &a->keys;
+    if (k->view->folder || strcmp(a->hp.row->name, "minicpm") != 0) return INGLE_OK;
+    if (!ig_key_f64(k, "block_count", 0, &layers) || !(layers >= 1)) return INGLE_OK;
+    if (!ig_key_f64(k, "embedding_length", 0, &width)) return INGLE_OK;
+    if (!ig_key_count(k, "residual_scale"))
+        IG_TRY(ig_key_put(k, "residual_scale", 1.4 / sqrt(layers), err));
+    return ig_key_count(k, "logit_scale") ? INGLE_OK
+                                          : ig_key_put(k, "logit_scale", width / 256, err);
+}
+
 static ingle_status find_row(struct ig_arch *a, const struct ig_view *view, ingle_error *err) {
     if (view->folder) {
         struct ig_str type = ig_json_str(ig_json_get(view->config, "model_type"), "");
@@ -45,6 +60,7 @@ ingle_status ig_arch_open(struct ig_arch *a, struct ig_arena *arena, const struc
     *a = (struct ig_arch){.keys = {.view = view, .arena = arena}};
     IG_TRY(find_row(a, view, err));
     IG_TRY(put_defaults(a, err));
+    IG_TRY(put_old_minicpm(a, err));
     IG_TRY(ig_arch_hparams(&a->hp, &a->keys, arena, err));
     IG_TRY(ig_arch_bind(a, arena, view, log, err));
     return ig_arch_shape(a, arena, err);

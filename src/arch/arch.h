@@ -96,6 +96,8 @@ struct ig_row {
     bool chunked;          /* the window is a fixed chunk of positions, not a sliding range */
     bool weight_first;     /* llama4: router weight scales the expert's input */
     bool bare_norm;        /* olmo: LayerNorm without weights, so that no tensor shows it */
+    bool qk_whole;         /* mpt: a q/k LayerNorm over the row, not head by head */
+    bool rope_tuned;       /* granite: no rope if key rope.scaling.finetuned says false */
     bool v_norm;           /* gemma4: v divided by its RMS, head by head */
     uint32_t alibi_layers; /* GGUF: a model of this many layers has ALiBi instead of rope */
     uint32_t wide_layers;  /* GGUF: one of this many has scores / sqrt(width / heads) */

@@ -199,12 +199,25 @@ static ingle_status put_nope(const struct hf *h) {
 static const struct {
     const char *type;
     double base, part;
-} rope_defaults[] = {{"mixtral", 1e6, 1},      {"phimoe", 1e6, 1},      {"smollm3", 2e6, 1},
-                     {"olmo3", 5e5, 1},        {"cohere", 5e5, 1},      {"ernie4_5", 5e5, 1},
-                     {"apertus", 12e6, 1},     {"helium", 1e5, 1},      {"gpt_oss", 15e4, 1},
-                     {"ernie4_5_moe", 5e5, 1}, {"llama4_text", 5e5, 1}, {"gemma3_text", 1e6, 1},
-                     {"phi", 1e4, 0.5},        {"glm", 1e4, 0.5},       {"glm4", 1e4, 0.5},
-                     {"glm4_moe", 1e4, 0.5},   {"nemotron", 1e4, 0.5},  {"stablelm", 1e4, 0.25},
+} rope_defaults[] = {{"mixtral", 1e6, 1},
+                     {"phimoe", 1e6, 1},
+                     {"smollm3", 2e6, 1},
+                     {"olmo3", 5e5, 1},
+                     {"cohere", 5e5, 1},
+                     {"ernie4_5", 5e5, 1},
+                     {"apertus", 12e6, 1},
+                     {"helium", 1e5, 1},
+                     {"gpt_oss", 15e4, 1},
+                     {"ernie4_5_moe", 5e5, 1},
+                     {"llama4_text", 5e5, 1},
+                     {"gemma3_text", 1e6, 1},
+                     {"phi", 1e4, 0.5},
+                     {"glm", 1e4, 0.5},
+                     {"glm4", 1e4, 0.5},
+                     {"glm4_moe", 1e4, 0.5},
+                     {"nemotron", 1e4, 0.5},
+                     {"stablelm", 1e4, 0.25},
+                     {"stablelm_epoch", 1e4, 0.25},
                      {"gpt_neox", 1e4, 0.25}};
 
 static double head_length(const struct hf *h) {
@@ -293,7 +306,7 @@ static ingle_status put_rope(const struct hf *h, const struct ig_json *r) {
         if (type_is(h, rope_defaults[i].type))
             base = rope_defaults[i].base, part = rope_defaults[i].part;
     base = ig_json_f64(ig_json_get(r, "rope_theta"), key_number(h, "rope.freq_base", base));
-    part = number(h, "partial_rotary_factor", number(h, "rotary_pct", part));
+    part = number(h, "partial_rotary_factor", number(h, "rotary_pct", number(h, "rope_pct", part)));
     part = ig_json_f64(ig_json_get(r, "partial_rotary_factor"), part);
     double alpha = ig_json_f64(ig_json_get(r, "alpha"), 0);
     bool ntk = ig_str_is(type, "dynamic") && alpha > 0; /* hunyuan: a base, fixed once */

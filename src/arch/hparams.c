@@ -194,6 +194,7 @@ static bool has_rope(const struct ig_hparams *hp, const struct ig_keys *k, uint3
     if (hp->rope[0].pairing == IG_NOROPE) return false;
     if (ig_key_bool(k, "attention.rope_pattern", il, &on)) return on;
     if (row->nope && (il + 1) % row->nope == 0) return false;
+    if (row->rope_tuned && ig_key_bool(k, "rope.scaling.finetuned", 0, &on) && !on) return false;
     return !(row->nope_global && any_window && !local);
 }
 
@@ -234,6 +235,12 @@ static ingle_status read_layers(struct ig_hparams *hp, const struct ig_keys *k,
     for (uint32_t il = hp->n_layer - shared; shared && il < hp->n_layer; il++)
         for (uint32_t from = 0; from < hp->n_layer - shared; from++)
             if (hp->layer[from].local == hp->layer[il].local) hp->layer[il].kv_layer = from;
+    for (uint32_t il = 0; il < hp->n_layer; il++) {
+        const struct ig_layer_params *l = &hp->layer[il], *from = &hp->layer[l->kv_layer];
+        if (l->n_head_kv != from->n_head_kv || l->head_k != from->head_k ||
+            l->head_v != from->head_v || l->window != from->window)
+            return bad(k, "attention.shared_kv_layers", "joins layers of different heads", err);
+    }
     return INGLE_OK;
 }
 

@@ -88,6 +88,26 @@ static struct ig_str renamed(const char *list, struct ig_str base) {
     return base;
 }
 
+/* Mixtral files of 2023 have a tensor for each expert: blk.0.ffn_gate.7.weight */
+static bool old_expert(struct ig_str name, struct ig_place *out) {
+    static const struct {
+        const char *prefix;
+        uint8_t role;
+    } parts[] = {{"ffn_gate.", IG_R_ffn_gate_exps},
+                 {"ffn_up.", IG_R_ffn_up_exps},
+                 {"ffn_down.", IG_R_ffn_down_exps}};
+    int64_t expert;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct ig_str rest = name;
+        if (!take_prefix(&rest, parts[i].prefix)) continue;
+        if (rest.n > 4 || !ig_str_to_i64(rest, &expert) || expert < 0) return false;
+        out->role = parts[i].role;
+        out->expert = (int32_t)expert;
+        return true;
+    }
+    return false;
+}
+
 bool ig_place_gguf(const struct ig_hparams *hp, struct ig_str name, struct ig_place *out) {
     *out = (struct ig_place){.layer = -1, .expert = -1};
     bool layer = take_prefix(&name, "blk.");
@@ -106,6 +126,7 @@ bool ig_place_gguf(const struct ig_hparams *hp, struct ig_str name, struct ig_pl
     if (layer && word_in(hp->row->ignore, name)) out->part = IG_PART_IGNORE;
     if (out->part == IG_PART_IGNORE) return true;
     name = renamed(hp->row->rename, name);
+    if (layer && old_expert(name, out)) return true;
     for (size_t i = 0; i < IG_ROLE_COUNT; i++) {
         bool freqs =
             i == IG_R_rope_freqs || i == IG_R_rope_factors_long || i == IG_R_rope_factors_short;

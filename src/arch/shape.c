@@ -220,7 +220,7 @@ static ingle_status take_divisors(const struct shaper *s) {
                 return bad_role(s, IG_R_rope_freqs,
                                 "has another length than half the rotated dimensions");
             for (uint32_t k = 0; k < from[j]->n; k++)
-                if (!(from[j]->vec[k] > 0 && from[j]->vec[k] < 1e30f))
+                if (!(from[j]->vec[k] > 0 && from[j]->vec[k] <= 1e30f))
                     return bad_role(s, IG_R_rope_freqs,
                                     "holds a divisor that is not a positive number");
             *to[j] = from[j]->vec;

@@ -118,7 +118,7 @@ static void head_norm(struct emitter *e, unsigned buf, const struct ig_slot *w, 
                       uint32_t head) {
     if (!ig_slot_has(w)) return;
     bool stacked = w->n != head || heads == 1;
-    bool whole = stacked && e->hp->norm == IG_NORM_RMS;
+    bool whole = stacked && (e->hp->norm == IG_NORM_RMS || e->hp->row->qk_whole);
     put(e, (struct ig_op){.kind = IG_OP_NORM,
                           .a = (uint8_t)buf,
                           .dst = (uint8_t)buf,
@@ -280,7 +280,7 @@ static void emit_both(struct emitter *e, const struct ig_slot *w, unsigned in, u
 }
 
 static void emit_ffn(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out) {
-    if (has(w, IG_R_pre_ffw_norm_2) && has(w, IG_R_ffn_gate_inp))
+    if (has(w, IG_R_pre_ffw_norm_2) && has(w, IG_R_ffn_gate_inp) && has(w, IG_R_ffn_down))
         emit_both(e, w, in, out);
     else if (has(w, IG_R_ffn_gate_inp))
         emit_experts(e, w, in, in, out);

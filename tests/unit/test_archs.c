@@ -210,10 +210,11 @@ static bool chosen(const char *name) {
     return !n_only;
 }
 
-/* The folder of expected logits for a GGUF file: NAME, or NAME-fused. */
+/* The folder of expected logits for a GGUF file: NAME, NAME-fused or NAME-split. */
 static void golden_folder(char *out, size_t cap, const char *models, const char *name) {
     size_t n = strlen(name) - strlen(".gguf");
-    if (n > 6 && !strncmp(name + n - 6, "-fused", 6)) n -= 6;
+    if (n > 6 && (!strncmp(name + n - 6, "-fused", 6) || !strncmp(name + n - 6, "-split", 6)))
+        n -= 6;
     snprintf(out, cap, "%s/%.*s", models, (int)n, name);
 }
 

@@ -33,6 +33,8 @@ def older_names(h):
         h.setdefault("moe_intermediate_size", [h["intermediate_size"]] * h["num_hidden_layers"])
         h.setdefault("num_shared_expert", [1] * h["num_hidden_layers"])
         h["moe_topk"] = [h["moe_topk"]] * h["num_hidden_layers"]
+    if kind == "falcon" and h.get("multi_query") and not h.get("new_decoder_architecture"):
+        h["n_head_kv"] = h["num_kv_heads"] = 1
     if kind == "dots1":
         h.setdefault("scoring_func", "sigmoid")
     return h
@@ -64,12 +66,36 @@ def convert(folder, outfile, kind, fuse):
             fuse_qkv=fuse, fuse_gate_up_exps=fuse).write()
 
 
+def split_experts(path, out):
+    """Rewrite a llama GGUF with one tensor an expert, as Mixtral files of 2023 are."""
+    import gguf
+    import numpy as np
+
+    reader, writer = gguf.GGUFReader(path), gguf.GGUFWriter(out, "llama")
+    for key, field in reader.fields.items():
+        if key.startswith("GGUF.") or key == "general.architecture":
+            continue
+        if field.types[0] == gguf.GGUFValueType.ARRAY:
+            writer.add_array(key, field.contents())
+        else:
+            writer.add_key_value(key, field.contents(), field.types[0])
+    for t in reader.tensors:
+        parts = t.data if "_exps" in t.name else [t.data]
+        for i, part in enumerate(parts):
+            writer.add_tensor(t.name.replace("_exps", ".%d" % i), np.ascontiguousarray(part), raw_dtype=t.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     a.add_argument("--llama-cpp", required=True)
     a.add_argument("--out", required=True)
     a.add_argument("--type", choices=("bf16", "f16", "f32"), default="bf16")
     a.add_argument("--fuse", action="store_true", help="fused q|k|v and gate|up; the file's name gets -fused")
+    a.add_argument("--split-experts", action="store_true", help="also write NAME-split.gguf with a tensor an expert")
     a.add_argument("folders", nargs="+")
     a = a.parse_args()
     here = os.path.dirname(os.path.abspath(__file__))
@@ -83,6 +109,8 @@ def main():
         out = os.path.join(a.out, name + ("-fused" if a.fuse else "") + ".gguf")
         try:
             convert(folder, out, a.type, a.fuse)
+            if a.split_experts:
+                split_experts(out, out.replace(".gguf", "-split.gguf"))
             print("%-28s ok" % name, flush=True)
         except BaseException as e:
             if os.path.exists(out):

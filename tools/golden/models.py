@@ -70,6 +70,7 @@ spec("ministral3", "ministral3", 64, head_dim=12, rope_parameters=rope(
     mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.1))
 spec("mistral3", "mistral3", text_config="ministral3")
 spec("mixtral-swa", "mixtral", 36, num_local_experts=4, num_experts_per_tok=3, sliding_window=12)
+spec("mixtral-plain", "mixtral", num_local_experts=4, num_experts_per_tok=2, sliding_window=None)
 spec("seed-oss", "seed_oss", head_dim=16, attention_bias=True, attention_out_bias=False, mlp_bias=False,
      rope_parameters=rope(10000000.0))
 spec("seed-oss-bias", "seed_oss", head_dim=8, attention_bias=True, attention_out_bias=True, mlp_bias=True)
@@ -98,6 +99,10 @@ spec("qwen2-moe-sparse", "qwen2_moe", num_hidden_layers=3, num_experts=4, num_ex
 spec("qwen3-bias", "qwen3", attention_bias=True, head_dim=16)
 spec("qwen3-moe-sparse", "qwen3_moe", num_hidden_layers=4, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16,
      norm_topk_prob=False, decoder_sparse_step=2, mlp_only_layers=[3], head_dim=12)
+
+spec("qwen2-tied", "qwen2", rope_parameters=rope(1000000.0))
+spec("qwen3-moe-all", "qwen3_moe", num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, norm_topk_prob=True, decoder_sparse_step=1,
+     mlp_only_layers=[], head_dim=12, tie_word_embeddings=False)
 
 # gemma
 spec("gemma", "gemma", head_dim=16, num_key_value_heads=1, hidden_activation="gelu_pytorch_tanh")
@@ -188,6 +193,8 @@ spec("falcon-40b", "falcon", **{**FALCON, "new_decoder_architecture": True, "num
 spec("falcon-11b", "falcon", **{**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1})
 spec("falcon-rw", "falcon", 36, **{**FALCON, "new_decoder_architecture": False, "multi_query": False, "parallel_attn": False,
                                "alibi": True, "bias": True})
+spec("falcon-7b", "falcon", **{**FALCON, "new_decoder_architecture": False, "multi_query": True, "parallel_attn": True,
+                               "bias": False})
 spec("falcon-mha", "falcon", **{**FALCON, "new_decoder_architecture": False, "multi_query": False, "parallel_attn": True,
                                "bias": False})
 spec("stablelm-parallel", "stablelm", tie_word_embeddings=False, use_parallel_residual=True, use_qkv_bias=False, qk_layernorm=False,
@@ -219,6 +226,8 @@ spec("gpt2-gelu", "gpt2", **{**GPT2, "activation_function": "gelu_pytorch_tanh"}
 spec("gpt2-no-scale", "gpt2", **{**GPT2, "scale_attn_weights": False, "activation_function": "gelu"})
 spec("gptneox-serial", "gpt_neox", use_parallel_residual=False, tie_word_embeddings=False, hidden_act="gelu",
      rope_parameters=rope(partial_rotary_factor=0.25))
+spec("gptneox-parallel", "gpt_neox", use_parallel_residual=True, tie_word_embeddings=False, hidden_act="gelu",
+     intermediate_size=128, rope_parameters=rope(partial_rotary_factor=0.5))
 spec("gptneox-nobias", "gpt_neox", attention_bias=False, hidden_act="gelu_fast", rope_parameters=rope(partial_rotary_factor=1.0))
 
 # mixtures with their own ways
