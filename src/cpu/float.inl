@@ -1,7 +1,14 @@
 /* Float kernels, included by each instruction set's file after v16.h: linear layers with float weights, norms, activations,
  * elementwise operations, and the quantisation of activations. */
 
-enum { FW_TOKENS = 4 };
+/* Sums of a tile of rows and inputs live in registers. */
+#if defined(V16_AVX512)
+enum { FW_ROWS = 4, FW_TOKENS = 4 };
+#elif defined(V16_AVX2)
+enum { FW_ROWS = 2, FW_TOKENS = 2 };
+#else
+enum { FW_ROWS = 1, FW_TOKENS = 4 };
+#endif
 
 /* 16 weights of a float type as floats; the last vector of a row may be short. */
 V_FN v16 fw_load(const uint8_t *row, uint32_t k, uint32_t left, uint16_t bytes, bool bf16) {
@@ -10,35 +17,47 @@ V_FN v16 fw_load(const uint8_t *row, uint32_t k, uint32_t left, uint16_t bytes, 
     return bf16 ? v_load_bf16_n(p, left) : v_load_f16_n(p, left);
 }
 
-/* One row against `nt` inputs, a constant of at most FW_TOKENS: 16 lanes k mod 16, fma in order, tree, slices of 2048 in order. */
-V_FN void fw_row(const struct ig_linear *j, const uint8_t *row, uint32_t r, uint32_t first, uint32_t nt, uint16_t bytes, bool bf16) {
+/* `nr` rows against `nt` inputs, constants of at most FW_ROWS and FW_TOKENS. For each output: 16 lanes k mod 16, fma in
+ * order, tree, slices of 2048 in order; how outputs are tiled changes no bit. */
+V_FN void fw_tile(const struct ig_linear *j, uint32_t r, uint32_t nr, uint32_t first, uint32_t nt, uint16_t bytes, bool bf16) {
     const float *x[FW_TOKENS];
-    float y[FW_TOKENS] = {0};
+    const uint8_t *row = j->w + j->row_bytes * r;
+    float y[FW_ROWS * FW_TOKENS] = {0};
     for (uint32_t t = 0; t < nt; t++) x[t] = j->x + j->x_stride * ig_linear_x(j, first + t);
     for (uint32_t s = 0; s < j->cols; s += IG_SLICE) {
         uint32_t end = j->cols - s < IG_SLICE ? j->cols : s + IG_SLICE, k = s;
-        v16 acc[FW_TOKENS];
-        V_EACH_OF(t, nt) acc[t] = v_zero();
+        v16 acc[FW_ROWS * FW_TOKENS];
+        V_EACH_OF(i, nr * nt) acc[i] = v_zero();
         for (; k + 16 <= end; k += 16) {
-            v16 w = fw_load(row, k, 16, bytes, bf16);
-            V_EACH_OF(t, nt) acc[t] = v_fma(w, v_load(x[t] + k), acc[t]);
+            v16 in[FW_TOKENS];
+            V_EACH_OF(t, nt) in[t] = v_load(x[t] + k);
+            V_EACH_OF(i, nr) {
+                v16 w = fw_load(row + i * j->row_bytes, k, 16, bytes, bf16);
+                V_EACH_OF(t, nt) acc[i * nt + t] = v_fma(w, in[t], acc[i * nt + t]);
+            }
         }
-        if (k < end) {
-            v16 w = fw_load(row, k, end - k, bytes, bf16);
-            V_EACH_OF(t, nt) acc[t] = v_fma(w, v_load_n(x[t] + k, end - k), acc[t]);
-        }
-        V_EACH_OF(t, nt) y[t] = y[t] + v_sum(acc[t]);
+        if (k < end)
+            V_EACH_OF(i, nr) {
+                v16 w = fw_load(row + i * j->row_bytes, k, end - k, bytes, bf16);
+                V_EACH_OF(t, nt) acc[i * nt + t] = v_fma(w, v_load_n(x[t] + k, end - k), acc[i * nt + t]);
+            }
+        V_EACH_OF(i, nr * nt) y[i] = y[i] + v_sum(acc[i]);
     }
-    for (uint32_t t = 0; t < nt; t++) ig_linear_y(j, first + t)[r] = y[t];
+    for (uint32_t t = 0; t < nt; t++)
+        for (uint32_t i = 0; i < nr; i++) ig_linear_y(j, first + t)[r + i] = y[i * nt + t];
+}
+
+V_FN void fw_rows(const struct ig_linear *j, uint32_t r, uint32_t nr, uint16_t bytes, bool bf16) {
+    uint32_t i = 0;
+    for (; i + FW_TOKENS <= j->n; i += FW_TOKENS) fw_tile(j, r, nr, i, FW_TOKENS, bytes, bf16);
+    for (; i < j->n; i++) fw_tile(j, r, nr, i, 1, bytes, bf16);
 }
 
 V_FN void fw_all(const struct ig_linear *j, uint16_t bytes, bool bf16) {
-    for (uint32_t r = 0; r < j->rows; r++) {
-        const uint8_t *row = j->w + j->row_bytes * r;
-        uint32_t i = 0;
-        for (; i + FW_TOKENS <= j->n; i += FW_TOKENS) fw_row(j, row, r, i, FW_TOKENS, bytes, bf16);
-        for (; i < j->n; i++) fw_row(j, row, r, i, 1, bytes, bf16);
-    }
+    uint32_t r = 0;
+    /* one input: a single stream of weights is what prefetchers like best */
+    for (; j->n > 1 && r + FW_ROWS <= j->rows; r += FW_ROWS) fw_rows(j, r, FW_ROWS, bytes, bf16);
+    for (; r < j->rows; r++) fw_rows(j, r, 1, bytes, bf16);
 }
 
 static void linear_float(const struct ig_linear *j) {
