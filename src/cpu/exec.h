@@ -62,9 +62,12 @@ void ig_op_expert_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thre
 void ig_op_route(struct ig_cpu *c, const struct ig_op *op, unsigned thread); /* ops_route.c */
 void ig_op_spread(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
 void ig_op_combine(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
-void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, unsigned thread); /* ops_attend.c */
 void ig_op_attend(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
-void ig_op_rows_each(struct ig_cpu *c, const struct ig_op *op,
-                     unsigned thread); /* ops_rows.c: one row at a time */
+/* One row of an operation that takes row by row (ops_rows.c), or of KV_PUT (ops_attend.c). */
+void ig_op_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i);
+void ig_op_kv_put_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i);
+/* Row i of a linear op's input as int8, in each format that some matrix of the op wants. */
+void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i);
+bool ig_op_wants_int8(const struct ig_op *op);
 
 #endif

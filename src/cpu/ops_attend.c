@@ -35,7 +35,7 @@ static float store_head(const struct ig_cpu *c, enum ig_cache_type type, uint8_t
     return scale;
 }
 
-static void put_token(const struct ig_cpu *c, const struct ig_op *op, uint32_t t) {
+void ig_op_kv_put_row(struct ig_cpu *c, const struct ig_op *op, uint32_t t) {
     const struct ig_pass_token *token = &c->pass.tokens[t];
     const struct ig_cache *cache = token->cache;
     const struct ig_cache_layer *l = &cache->layers[op->layer];
@@ -53,12 +53,6 @@ static void put_token(const struct ig_cpu *c, const struct ig_op *op, uint32_t t
         memcpy(block + l->k_scale_at + (h * IG_CACHE_BLOCK + in) * sizeof ks, &ks, sizeof ks);
         memcpy(block + l->v_scale_at + (h * IG_CACHE_BLOCK + in) * sizeof vs, &vs, sizeof vs);
     }
-}
-
-void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
-    uint32_t unit;
-    (void)thread;
-    while (ig_take(c, c->pass.n, &unit)) put_token(c, op, unit);
 }
 
 static uint32_t first_visible(const struct ig_hparams *hp, const struct ig_layer_params *l,

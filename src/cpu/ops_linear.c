@@ -1,5 +1,5 @@
-/* Linear layers. Inputs are quantised once per op, then chunks of output rows are units of work.
- * How rows are cut into units never changes a result: a row is one unit's, whole. */
+/* Linear layers. The walk (run.c) has quantised the inputs; chunks of output rows are units of
+ * work. How rows are cut into units never changes a result: a row is one unit's, whole. */
 #include "cpu/exec.h"
 
 enum { CHUNK = 64, CHUNK_MIN = 16 };
@@ -9,22 +9,22 @@ static int act_kind(const struct ig_mat *m) {
     return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
 }
 
-/* Phase 1: the rows of `a` as int8, in each format that some matrix of the op wants. */
-static void quantize_rows(struct ig_cpu *c, const struct ig_op *op, uint32_t rows) {
-    bool want[2] = {false, false};
+bool ig_op_wants_int8(const struct ig_op *op) {
     for (unsigned i = 0; i < op->n_to; i++)
-        if (act_kind(&op->w[i]->mat) >= 0) want[act_kind(&op->w[i]->mat)] = true;
-    if (!want[0] && !want[1]) return;
-    uint32_t unit;
-    while (ig_take(c, rows, &unit))
-        for (unsigned kind = 0; kind < 2; kind++) {
-            const struct ig_act_rows *r = &c->act[kind];
-            if (want[kind])
-                c->k->quantize(ig_row(c, op->a, unit), op->n, kind ? 256 : 32,
-                               r->q + r->q_stride * unit, r->d + r->d_stride * unit,
-                               r->sum + r->s_stride * unit);
-        }
-    ig_pool_barrier(c->pool);
+        if (act_kind(&op->w[i]->mat) >= 0) return true;
+    return false;
+}
+
+void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
+    bool want[2] = {false, false};
+    for (unsigned j = 0; j < op->n_to; j++)
+        if (act_kind(&op->w[j]->mat) >= 0) want[act_kind(&op->w[j]->mat)] = true;
+    for (unsigned kind = 0; kind < 2; kind++) {
+        const struct ig_act_rows *r = &c->act[kind];
+        if (want[kind])
+            c->k->quantize(ig_row(c, op->a, i), op->n, kind ? 256 : 32, r->q + r->q_stride * i,
+                           r->d + r->d_stride * i, r->sum + r->s_stride * i);
+    }
 }
 
 static void finish_rows(const struct ig_linear *j, const float *bias, const float *scale) {
@@ -69,7 +69,6 @@ static uint32_t chunk_size(const struct ig_cpu *c, uint32_t rows) {
 void ig_op_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
     uint32_t n = ig_op_rows(c, op), total = 0, units = 0, unit, at[3];
     if (!n) return;
-    quantize_rows(c, op, n);
     for (unsigned i = 0; i < op->n_to; i++) total += op->w[i]->mat.rows;
     uint32_t chunk = chunk_size(c, total);
     for (unsigned i = 0; i < op->n_to; i++) {
@@ -90,7 +89,6 @@ void ig_op_expert_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thre
     bool slots = (op->flags & IG_OPF_SLOTS) != 0;
     uint32_t rows = op->w[0]->mat.rows, chunk = chunk_size(c, rows * route->n_active), unit;
     uint32_t chunks = (rows + chunk - 1) / chunk, per_expert = chunks * op->n_to;
-    quantize_rows(c, op, ig_op_rows(c, op));
     while (ig_take(c, route->n_active * per_expert, &unit)) {
         uint32_t e = route->active[unit / per_expert], i = unit % per_expert / chunks,
                  row = unit % chunks * chunk;

@@ -1,4 +1,5 @@
-/* Operations that take one row after another: a row is a unit of work. */
+/* Operations that take one row after another. A row of the result needs only the same row of the
+ * sources, so the walk (run.c) runs several of them on a row before it meets the other threads. */
 #include "cpu/exec.h"
 #include "cpu/rope.h"
 
@@ -63,7 +64,7 @@ static void gate(const struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
     c->k->scale(ig_row(c, op->dst, i), ig_row(c, op->a, i), s, op->n);
 }
 
-static void row(const struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
+void ig_op_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
     float *dst = ig_row(c, op->dst, i);
     const float *a = op->a ? ig_row(c, op->a, i) + op->a_at : NULL,
                 *b = op->b ? ig_row(c, op->b, i) + op->b_at : NULL;
@@ -83,12 +84,7 @@ static void row(const struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
     case IG_OP_MUL: c->k->mul(dst, a, b, op->n); break;
     case IG_OP_GATE: gate(c, op, i); break;
     case IG_OP_GATHER: memcpy(dst, ig_row(c, op->a, c->pass.wanted[i]), op->n * sizeof *dst); break;
+    case IG_OP_KV_PUT: ig_op_kv_put_row(c, op, i); break;
     default: break;
     }
-}
-
-void ig_op_rows_each(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
-    uint32_t n = op->kind == IG_OP_GATHER ? c->pass.n_wanted : ig_op_rows(c, op), unit;
-    (void)thread;
-    while (ig_take(c, n, &unit)) row(c, op, unit);
 }

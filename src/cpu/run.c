@@ -8,6 +8,7 @@
 
 typedef void (*op_fn)(struct ig_cpu *, const struct ig_op *, unsigned);
 
+/* NULL for operations that go row by row. */
 static op_fn op_function(uint8_t kind) {
     switch ((enum ig_op_kind)kind) {
     case IG_OP_LINEAR: return ig_op_linear;
@@ -15,10 +16,41 @@ static op_fn op_function(uint8_t kind) {
     case IG_OP_ROUTE: return ig_op_route;
     case IG_OP_SPREAD: return ig_op_spread;
     case IG_OP_COMBINE: return ig_op_combine;
-    case IG_OP_KV_PUT: return ig_op_kv_put;
     case IG_OP_ATTEND: return ig_op_attend;
-    default: return ig_op_rows_each;
+    default: return NULL;
     }
+}
+
+static bool is_linear(const struct ig_op *op) {
+    return op->kind == IG_OP_LINEAR || op->kind == IG_OP_EXPERT_LINEAR;
+}
+
+/* Do the two work on the same kind of rows (tokens, slots, wanted rows)? */
+static bool same_rows(const struct ig_op *a, const struct ig_op *b) {
+    const int kinds = IG_OPF_SLOTS | IG_OPF_OUT;
+    return (a->flags & kinds) == (b->flags & kinds);
+}
+
+/* The end of the run of row-by-row operations that begins at `first`: all on the same kind of rows.
+ * GATHER reads other rows than it writes and so begins a run of its own. */
+static uint32_t rows_end(const struct ig_cpu *c, uint32_t first) {
+    const struct ig_op *ops = c->plan->ops;
+    uint32_t i = first;
+    while (i < c->to && !op_function(ops[i].kind) && same_rows(&ops[first], &ops[i]) &&
+           (i == first || ops[i].kind != IG_OP_GATHER))
+        i++;
+    return i;
+}
+
+/* Row-by-row operations [first, end), and the quantisation of a linear op's input behind them, a
+ * row at a time. */
+static void walk_rows(struct ig_cpu *c, uint32_t first, uint32_t end, const struct ig_op *linear) {
+    uint32_t unit, n = ig_op_rows(c, first < end ? &c->plan->ops[first] : linear);
+    while (ig_take(c, n, &unit)) {
+        for (uint32_t i = first; i < end; i++) ig_op_row(c, &c->plan->ops[i], unit);
+        if (linear) ig_op_quantize_row(c, linear, unit);
+    }
+    ig_pool_barrier(c->pool);
 }
 
 /* cos and sin of every position of the pass, for both kinds of layers. */
@@ -39,10 +71,19 @@ static void walk(void *ud, unsigned thread) {
         make_tables(c);
         ig_pool_barrier(c->pool);
     }
-    for (uint32_t i = c->from; i < c->to; i++) {
-        const struct ig_op *op = &c->plan->ops[i];
-        op_function(op->kind)(c, op, thread);
-        ig_pool_barrier(c->pool);
+    for (uint32_t i = c->from; i < c->to;) {
+        uint32_t end = rows_end(c, i);
+        const struct ig_op *op = end < c->to ? &c->plan->ops[end] : NULL;
+        bool linear = op && is_linear(op) && ig_op_wants_int8(op);
+        bool joined = linear && (end == i || same_rows(&c->plan->ops[i], op));
+        if (end > i || joined) walk_rows(c, i, end, joined ? op : NULL);
+        if (linear && !joined) walk_rows(c, end, end, op);
+        if (op && op_function(op->kind)) {
+            op_function(op->kind)(c, op, thread);
+            ig_pool_barrier(c->pool);
+            end++;
+        }
+        i = end;
     }
 }
 

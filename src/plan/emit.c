@@ -403,7 +403,7 @@ static void emit_output(struct emitter *e) {
     unsigned h = IG_B_XO;
     uint32_t n = e->hp->n_vocab;
     e->p->gather = e->p->n_ops;
-    simple(e, IG_OP_GATHER, IG_B_XO, IG_B_X, 0, e->hp->n_embd, 0, 0);
+    simple(e, IG_OP_GATHER, IG_B_XO, IG_B_X, 0, e->hp->n_embd, 0, IG_OPF_OUT);
     if (has(g, IG_R_output_norm) || e->hp->bare_norm)
         norm(e, IG_B_XO, IG_B_XO, &g[IG_R_output_norm], e->hp->n_embd, IG_OPF_OUT);
     if (has(g, IG_R_project_out))
