@@ -2,6 +2,9 @@
  * by an Aho-Corasick automaton over bytes, leftmost first and of those the longest, so a vocabulary
  * with thousands of them, or with very long ones, costs no more than a pass over the text.
  *
+ * Texts of more than IG_MAX_MATCHED bytes are left out: finding the longest match may have to look
+ * that far ahead for every match, and no vocabulary in use has such tokens.
+ *
  * A node knows its first child and next sibling; siblings are in the order of their bytes. The root
  * has a direct table. */
 #include "vocab/impl.h"
@@ -107,7 +110,7 @@ static ingle_status build(struct ig_vocab *v, struct ig_matcher *m, bool normali
     ingle_status status = INGLE_OK;
     for (size_t i = 0; i < v->n_added && status == INGLE_OK; i++) {
         struct ig_str text = v->added[i].text;
-        if (v->added[i].normalized != normalized || !text.n) continue;
+        if (v->added[i].normalized != normalized || !text.n || text.n > IG_MAX_MATCHED) continue;
         if (normalized) status = ig_normalize(&e, text, &text);
         if (status == INGLE_OK && text.n) status = insert(m, text, (int32_t)i, err);
     }

@@ -32,13 +32,21 @@ static uint32_t find_rank(const struct ig_merges *m, uint64_t key) {
 
 static void insert(struct ig_merges *m, uint64_t key, uint32_t rank) {
     uint64_t low = ((uint64_t)1 << m->rank_bits) - 1;
-    for (uint32_t at = (uint32_t)key & m->mask;; at = (at + 1) & m->mask) {
+    uint32_t at = (uint32_t)key & m->mask;
+    for (unsigned probes = 0; probes < IG_MAX_PROBES; probes++, at = (at + 1) & m->mask) {
         uint64_t slot = m->slots[at];
         if (slot && (slot ^ key) <= low) return; /* the first of equal merges counts */
         if (slot) continue;
         m->slots[at] = (key & ~low) | (rank + 1u);
         return;
     }
+    m->crowded = true;
+}
+
+static ingle_status check_crowding(const struct ig_merges *m, ingle_error *err) {
+    if (!m->crowded) return INGLE_OK;
+    return ig_fail(err, INGLE_BAD_FILE, "do not trust this file",
+                   "the vocabulary's merges were chosen to collide");
 }
 
 static ingle_status allocate(struct ig_vocab *v, uint64_t n, ingle_error *err) {
@@ -58,6 +66,10 @@ ingle_status ig_merges_begin(struct ig_vocab *v, size_t n, ingle_error *err) {
     IG_TRY(allocate(v, n, err));
     v->merges.result = ig_calloc(v->mem, n + 1, sizeof *v->merges.result);
     return v->merges.result ? INGLE_OK : ig_fail_memory(err, n * sizeof *v->merges.result);
+}
+
+ingle_status ig_merges_end(const struct ig_vocab *v, ingle_error *err) {
+    return check_crowding(&v->merges, err);
 }
 
 void ig_merges_add(struct ig_vocab *v, int32_t left, int32_t right, int32_t result) {
@@ -164,7 +176,7 @@ ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *
     for (size_t i = known < IG_AHEAD ? 0 : known - IG_AHEAD; i < known; i++)
         insert(m, ahead[i % IG_AHEAD], rank_of[i % IG_AHEAD]);
     v->merges.n = (uint32_t)pairs->count;
-    return INGLE_OK;
+    return ig_merges_end(v, err);
 }
 
 void ig_merges_free(struct ig_merges *m, struct ig_mem *mem) {

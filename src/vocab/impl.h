@@ -125,6 +125,10 @@ size_t ig_alphabet_text(struct ig_str s, char *out);
 #define IG_PREFETCH(p) ((void)(p))
 #endif
 enum {
+    IG_MAX_PROBES = 2000, /* a table that needs more was made to need them: its file is refused */
+    IG_MAX_MATCHED = 512, /* bytes: longer tokens are never looked for in a text by position */
+};
+enum {
     IG_AHEAD = 16
 }; /* insertions under way while a table is filled: their cache misses overlap */
 
@@ -133,6 +137,7 @@ struct ig_merges {
     uint32_t mask;
     unsigned rank_bits;
     uint32_t n;
+    bool crowded;    /* some insertion gave up */
     int32_t *result; /* id mode: token a rank makes; NULL: pairs are known by the hashes of their
                         texts */
 };
@@ -356,6 +361,8 @@ ingle_status ig_merges_build(struct ig_vocab *v, const struct ig_vocab_strings *
 void ig_merges_free(struct ig_merges *m, struct ig_mem *mem);
 ingle_status ig_merges_begin_texts(struct ig_vocab *v, size_t n, ingle_error *err);
 void ig_merges_add_texts(struct ig_vocab *v, struct ig_str left, struct ig_str right);
+ingle_status ig_merges_end(const struct ig_vocab *v,
+                           ingle_error *err); /* after the last ig_merges_add(_texts) */
 /* Id mode. */
 ingle_status ig_merges_begin(struct ig_vocab *v, size_t n, ingle_error *err);
 void ig_merges_add(struct ig_vocab *v, int32_t left, int32_t right, int32_t result);

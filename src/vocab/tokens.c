@@ -153,12 +153,24 @@ static struct ig_str hashed_text(const struct ig_tokens *t, int32_t id) {
     return t->bytes ? ig_tokens_piece(t, id) : ig_tokens_spelling(t, id);
 }
 
+static ingle_status same_text(int32_t a, int32_t b, struct ig_str text, ingle_error *err) {
+    return ig_fail(err, INGLE_BAD_FILE, "the vocabulary is damaged: convert the model again",
+                   "tokens %d and %d have the same text \"%.*s\"", a, b,
+                   (int)(text.n < 60 ? text.n : 60), text.p);
+}
+
+static ingle_status collisions(ingle_error *err) {
+    return ig_fail(err, INGLE_BAD_FILE, "do not trust this file",
+                   "the vocabulary's texts were chosen to collide");
+}
+
 /* Bytes beyond the end of a token are never read: pieces has 8 spare bytes, spellings lie in a
  * checked array. */
 static ingle_status insert(struct ig_tokens *t, int32_t id, uint64_t hash, ingle_error *err) {
     uint64_t fingerprint = hash >> 32;
     struct ig_str text = hashed_text(t, id);
-    for (uint32_t at = (uint32_t)hash & t->mask;; at = (at + 1) & t->mask) {
+    uint32_t at = (uint32_t)hash & t->mask;
+    for (unsigned probes = 0; probes < IG_MAX_PROBES; probes++, at = (at + 1) & t->mask) {
         uint64_t slot = t->slots[at];
         if (!slot) {
             t->slots[at] = fingerprint << 32 | ((uint32_t)id + 1);
@@ -166,12 +178,9 @@ static ingle_status insert(struct ig_tokens *t, int32_t id, uint64_t hash, ingle
         }
         if (slot >> 32 != fingerprint) continue;
         int32_t other = (int32_t)((uint32_t)slot - 1);
-        if (ig_str_eq(hashed_text(t, other), text))
-            return ig_fail(err, INGLE_BAD_FILE,
-                           "the vocabulary is damaged: convert the model again",
-                           "tokens %d and %d have the same text \"%.*s\"", other, id,
-                           (int)(text.n < 60 ? text.n : 60), text.p);
+        if (ig_str_eq(hashed_text(t, other), text)) return same_text(other, id, text, err);
     }
+    return collisions(err);
 }
 
 int32_t ig_tokens_find(const struct ig_tokens *t, const char *p, size_t n, uint64_t hash) {
@@ -201,13 +210,10 @@ static ingle_status index_hidden(struct ig_tokens *t, struct ig_mem *mem, ingle_
         if (!s.n) continue;
         uint64_t hash = ig_vocab_hash(s.p, s.n);
         uint32_t at = (uint32_t)hash & t->hidden_mask;
-        for (; t->hidden[at]; at = (at + 1) & t->hidden_mask) {
+        for (unsigned probes = 0; t->hidden[at]; at = (at + 1) & t->hidden_mask) {
             int32_t other = (int32_t)((uint32_t)t->hidden[at] - 1);
-            if (ig_str_eq(ig_tokens_spelling(t, other), s))
-                return ig_fail(err, INGLE_BAD_FILE,
-                               "the vocabulary is damaged: convert the model again",
-                               "tokens %d and %d have the same text \"%.*s\"", other, id,
-                               (int)(s.n < 60 ? s.n : 60), s.p);
+            if (ig_str_eq(ig_tokens_spelling(t, other), s)) return same_text(other, id, s, err);
+            if (++probes == IG_MAX_PROBES) return collisions(err);
         }
         t->hidden[at] = hash >> 32 << 32 | ((uint32_t)id + 1);
     }

@@ -71,6 +71,7 @@ static bool tokens_from(const struct ig_vocab *v, struct ig_str s, size_t at, si
     uint64_t h = 0;
     bool single = false;
     size_t most = s.n - at < v->tokens.longest ? s.n - at : v->tokens.longest;
+    if (most > IG_MAX_MATCHED) most = IG_MAX_MATCHED;
     for (size_t n = 1; n <= most; n++) {
         uint32_t where = place(v, h = extend(h, s.p[at + n - 1]));
         if (!bit(v->prefixes, where)) break;

@@ -3,7 +3,7 @@
  * steps first (they decide byte mode), then tokens, merges, template, roles, added tokens. */
 #include "vocab/impl.h"
 
-enum { MAX_IDS = 1 << 22 };
+enum { MAX_IDS = 1 << 22, MAX_WORD_CHARS = 300 /* matching is quadratic in it */ };
 
 struct reader {
     struct ig_vocab *v;
@@ -66,7 +66,7 @@ static ingle_status model_settings(struct reader *r) {
     } else if (v->model == IG_MODEL_WORDPIECE) {
         int64_t most = ig_json_i64(ig_json_get(r->model, "max_input_chars_per_word"), 100);
         IG_TRY(keep(r, "continuing_subword_prefix", &v->prefix, "##"));
-        v->max_chars = most < 0 ? 0 : most > 4000 ? 4000 : (uint32_t)most;
+        v->max_chars = most < 0 ? 0 : most > MAX_WORD_CHARS ? MAX_WORD_CHARS : (uint32_t)most;
     }
     return INGLE_OK;
 }
@@ -249,7 +249,7 @@ static ingle_status read_merges(struct reader *r) {
             ig_merges_add_texts(v, a, b);
     }
     ig_buf_free(&joined);
-    return status;
+    return status == INGLE_OK ? ig_merges_end(v, r->err) : status;
 }
 
 /* ---- roles ---- */

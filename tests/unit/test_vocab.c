@@ -473,6 +473,31 @@ static void odd_tokens(void **state) {
     assert_int_equal(try_open(&g), INGLE_OK);
 }
 
+static uint64_t inverse(uint64_t odd) {
+    uint64_t x = odd;
+    for (int i = 0; i < 6; i++) x *= 2 - odd * x;
+    return x;
+}
+
+/* Texts of eight bytes that all hash to one slot: without a bound on probing, opening would be
+ * quadratic. */
+static void colliding_tokens(void **state) {
+    struct ig_vocab_gguf g = small("llama", NULL);
+    (void)state;
+    for (uint64_t i = 1; i <= 3500; i++) {
+        uint64_t h = i << 32;
+        h ^= h >> 32;
+        h *= inverse(0xd6e8feb86659fd93u);
+        h ^= h >> 32;
+        h = h * inverse(0x9fb21c651e98df25u) ^ 8 * 0x9e3779b97f4a7c15u;
+        pack(&tokens, (const char *)&h, 8);
+    }
+    use(&g);
+    g.types = g.scores = NULL;
+    assert_int_equal(try_open(&g), INGLE_BAD_FILE);
+    assert_non_null(strstr(last.message, "collide"));
+}
+
 /* ---- detokenizer ---- */
 
 static void add_byte(struct ig_detok *d, const struct ig_vocab *v, unsigned byte,
@@ -620,6 +645,7 @@ int main(void) {
         cmocka_unit_test(every_pre_name),
         cmocka_unit_test(damaged_sources),
         cmocka_unit_test(odd_tokens),
+        cmocka_unit_test(colliding_tokens),
         cmocka_unit_test(whole_code_points),
         cmocka_unit_test(failing_memory),
     };
