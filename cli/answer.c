@@ -49,7 +49,8 @@ static int on_event(void *ud, const ingle_event *ev) {
     a->prompt_seconds = ev->prompt_seconds;
     a->output_seconds = ev->output_seconds;
     if (a->text.failed || a->reasoning.failed) return 1;
-    return !cli_flush();
+    /* A Ctrl-C that came before the request was queued had nothing to cancel: it is seen here. */
+    return !cli_flush() || cli_interrupt_pending();
 }
 
 static void cancel(void *ud) {
@@ -62,10 +63,10 @@ ingle_status cli_ask(ingle_engine *e, const struct ig_buf *request, struct cli_a
     ig_buf_clear(&a->reasoning);
     a->finish[0] = a->last = 0;
     a->prompt_tokens = a->cached_tokens = a->output_tokens = 0;
-    cli_interrupted();
     cli_on_interrupt(cancel, e);
     ingle_status st = ingle_engine_run(e, request->p, request->n, on_event, a, err);
     cli_on_interrupt(NULL, NULL);
+    cli_interrupted();
     cli_progress_clear();
     end_reasoning(a);
     if (a->text.failed) return ig_fail_memory(err, a->text.n);
