@@ -16,7 +16,7 @@ static bool takes_model(const struct cli_command *cmd) {
 static void put_choices(const struct cli_command *cmd, const char *parting) {
     if (strcmp(cmd->name, "help") == 0) {
         for (size_t i = 0; i < cli_n_commands; i++) cli_putf("%s%s", cli_commands[i].name, parting);
-        cli_putf("exit-codes%senvironment%smodels", parting, parting);
+        cli_putf("exit-codes%senvironment%sfamilies%smodels", parting, parting, parting);
     } else if (strchr(cmd->arguments, '|') && !takes_model(cmd)) {
         for (const char *at = cmd->arguments; *at && *at != ' '; at++) {
             if (*at == '|')

@@ -114,7 +114,8 @@ static void print_overview(void) {
     cli_putz("\n  ingle run smollm2 \"Once upon a time\" -n 100\n"
              "  ingle run smollm2 --chat \"Why is the sky blue?\"\n"
              "  echo \"Dear reader,\" | ingle run ./model.gguf --temp 0\n\n"
-             "`ingle help COMMAND` explains a command, `ingle help exit-codes`, `environment` and "
+             "`ingle help COMMAND` explains a command, `ingle help exit-codes`, `environment`, "
+             "`families` and "
              "`models` the rest.\n");
 }
 
@@ -267,6 +268,13 @@ static void print_markdown(void) {
     }
 }
 
+static void print_families(void) {
+    const char *types;
+    cli_putf("%-*s%s\n", 20, "GGUF architecture", "model_type in config.json");
+    for (size_t i = 0; ingle_family_name(i, &types); i++)
+        cli_putf("%-*s%s\n", 20, ingle_family_name(i, NULL), types);
+}
+
 int cli_help(struct cli *c) {
     const char *topic = c->n_args ? c->args[0] : NULL;
     if (c->n_args > 1) return cli_usage(c, "help explains one thing at a time");
@@ -278,6 +286,8 @@ int cli_help(struct cli *c) {
         print_overview();
     } else if (strcmp(topic, "exit-codes") == 0) {
         cli_putz(exit_codes);
+    } else if (strcmp(topic, "families") == 0) {
+        print_families();
     } else if (strcmp(topic, "environment") == 0) {
         cli_putz(environment_text);
     } else {

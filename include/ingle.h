@@ -262,6 +262,12 @@ INGLE_API ingle_status ingle_session_load(ingle_session *s, const char *path, in
 /* Bytes this session holds for KV and scratch. */
 INGLE_API size_t ingle_session_bytes(const ingle_session *s);
 
+/* ---- Families ---------------------------------------------------------------------------------------------------- */
+
+/* Row `index` of the list of model families, NULL past its end: general.architecture of GGUF files. *model_types (may be
+ * NULL) becomes the model_type names in config.json that mean it, separated by spaces. Static. */
+INGLE_API const char *ingle_family_name(size_t index, const char **model_types);
+
 /* ---- Block types ------------------------------------------------------------------------------------------------- */
 
 /* Row `index` of the list of block types, NULL past its end: "Q4_K" and its weights and bytes per block. Static. */

@@ -69,6 +69,15 @@ int ingle_token_is_end(const ingle_model *m, int32_t id) {
     return m->vocab && ig_vocab_is_end(m->vocab, id);
 }
 
+/* ---- Families ---- */
+
+const char *ingle_family_name(size_t index, const char **model_types) {
+    const struct ig_row *row = ig_row_at(index);
+    if (!row) return NULL;
+    if (model_types) *model_types = row->hf ? row->hf : row->name;
+    return row->name;
+}
+
 /* ---- Block types ---- */
 
 const char *ingle_quant_name(size_t index, int32_t *weights, int32_t *bytes) {
