@@ -1,4 +1,4 @@
-/* The regex engine's automaton and its two passes.
+/* The regex engine: from pattern to automaton. regex_match.c runs it.
  *
  * Characters are first reduced to classes: code points that no set of the pattern tells apart share
  * one. The tree becomes a program of CHAR, SPLIT, CHECK and LOOK instructions whose `next` is
@@ -12,10 +12,11 @@
  *
  * The subtle thing: inside loops whose body can be empty, membership in the set does not bound the
  * walk, so `resolve` remembers where it has been. */
-#include "vocab/regex.h"
+#include "vocab/regex_impl.h"
 #include "vocab/regex_set.h"
 #include "base/hash.h"
-#include "base/utf8.h"
+
+#include <stdlib.h>
 
 enum {
     MAX_INSTR = 20000,
@@ -23,46 +24,14 @@ enum {
     MAX_TABLE = 1 << 22,
     MAX_CLASSES = 255,
     MAX_WORK = 50000000,
-    MAX_CHECKS = 24,
-    MAX_KINDS = 16
+    MAX_CHECKS = 24
 };
-enum { OP_MATCH, OP_CHAR, OP_SPLIT, OP_CHECK, OP_LOOK };
-enum { GO_MATCH = 0xffff, GO_DEAD = 0xfffe };
 enum { CHECK_AHEAD_NOT = 100 }; /* beside enum ig_re_assert: next character is not in the set */
-
-struct instr {
-    uint8_t op, level;
-    bool negative;
-    int32_t x, y; /* x: next or preferred; y: SPLIT's other */
-    int32_t arg;  /* CHAR: number among the CHARs; CHECK: number of the check; LOOK: first
-                     instruction of the body */
-};
 
 struct check {
     uint8_t kind;
     bool negative;
     int32_t set;
-};
-
-struct ig_regex {
-    struct ig_mem *mem;
-    size_t bytes;
-    uint8_t ascii[128];
-    uint16_t *block_of; /* [0x110000 / 128] */
-    uint8_t *blocks;    /* [n_blocks][128] */
-    uint32_t n_classes, n_kinds, n_states;
-    uint8_t
-        kind_of[256]; /* class -> kind of a preceding character; [n_classes] = start of the text */
-    uint16_t at_end[MAX_KINDS];
-    uint16_t *step;  /* [n_states][n_classes][n_kinds] */
-    bool *can_start; /* [n_states] */
-    uint16_t *go;    /* [n_chars + 1][n_states] or NULL */
-    /* for the walk when `go` would be too large */
-    struct instr *code;
-    uint32_t n_code, n_chars, start;
-    uint32_t *char_at; /* [n_chars] instruction */
-    uint64_t *alive;   /* [n_states][alive_words] */
-    uint32_t alive_words;
 };
 
 /* Everything that lives only while a pattern is being opened. */
@@ -94,7 +63,7 @@ struct build {
     uint32_t *order; /* instructions but CHAR, inner look-aheads first */
     uint64_t work;   /* spent on states; bounded, so that opening a hostile pattern is too */
     uint32_t order_end[256];
-    uint32_t context_of[MAX_KINDS][256]; /* [kind before][class after; n_classes = end] */
+    uint32_t context_of[IG_RE_MAX_KINDS][256]; /* [kind before][class after; n_classes = end] */
 };
 
 static ingle_status too_large(struct build *b, const char *what) {
@@ -224,8 +193,6 @@ static int compare_u32(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-#include <stdlib.h>
-
 static ingle_status collect_bounds(struct build *b) {
     uint32_t zero = 0;
     ig_buf_add(&b->bounds, (const char *)&zero, sizeof zero);
@@ -319,10 +286,6 @@ static ingle_status class_table(struct build *b) {
     return INGLE_OK;
 }
 
-static uint8_t class_of(const struct ig_regex *r, uint32_t cp) {
-    return r->blocks[(size_t)r->block_of[cp >> 7] * 128 + (cp & 127)];
-}
-
 /* A member of each class, to test sets with. */
 static void representatives(struct build *b, uint32_t *cp) {
     size_t n = b->bounds.n / sizeof(uint32_t);
@@ -366,7 +329,7 @@ static bool check_holds(const struct build *b, const struct check *c, const stru
  * of neighbours. */
 static ingle_status tabulate_checks(struct build *b, const struct ig_set *word) {
     struct ig_regex *r = b->r;
-    uint32_t cp[MAX_CLASSES + 1], signature[MAX_KINDS];
+    uint32_t cp[MAX_CLASSES + 1], signature[IG_RE_MAX_KINDS];
     representatives(b, cp);
     for (uint32_t c = 0; c <= r->n_classes; c++) {
         bool start = c == r->n_classes;
@@ -374,7 +337,7 @@ static ingle_status tabulate_checks(struct build *b, const struct ig_set *word) 
         for (uint32_t i = 0; i < b->n_checks; i++)
             sees |= (uint32_t)behind_sees(b, &b->checks[i], word, start ? 0 : cp[c], start) << i;
         while (kind < r->n_kinds && signature[kind] != sees) kind++;
-        if (kind == MAX_KINDS) return too_large(b, "too many assertions");
+        if (kind == IG_RE_MAX_KINDS) return too_large(b, "too many assertions");
         if (kind == r->n_kinds) signature[r->n_kinds++] = sees;
         r->kind_of[c] = (uint8_t)kind;
     }
@@ -413,9 +376,6 @@ static ingle_status prepare_checks(struct build *b, struct ig_set *word) {
 
 /* ---- states ---- */
 
-static bool bit(const uint64_t *set, uint32_t i) {
-    return set[i >> 6] >> (i & 63) & 1;
-}
 static void set_bit(uint64_t *set, uint32_t i) {
     set[i >> 6] |= (uint64_t)1 << (i & 63);
 }
@@ -575,17 +535,6 @@ static ingle_status build_states(struct build *b, uint64_t *chars) {
 
 /* ---- the forward walk ---- */
 
-/* The CHAR to consume, or GO_MATCH, from instruction `pc` in state `alive`. Branches that are not
- * alive are never taken, so without empty loops no alternative has to be remembered. */
-static uint16_t walk(const struct instr *code, const uint64_t *alive, uint32_t pc) {
-    for (;;) {
-        const struct instr *in = code + pc;
-        if (in->op == OP_CHAR) return (uint16_t)in->arg;
-        if (in->op == OP_MATCH) return GO_MATCH;
-        pc = (uint32_t)(in->op == OP_SPLIT && !bit(alive, (uint32_t)in->x) ? in->y : in->x);
-    }
-}
-
 /* The same with empty loops: a second visit fails, as a backtracking engine leaves a loop whose
  * body matched nothing. */
 static uint16_t walk_loops(const struct instr *code, const uint64_t *alive, uint32_t pc,
@@ -739,80 +688,4 @@ void ig_regex_close(struct ig_regex *r) {
 
 size_t ig_regex_memory(const struct ig_regex *r) {
     return r ? r->bytes : 0;
-}
-
-/* ---- matching ---- */
-
-/* The character that ends at `end` > 0: where it starts and its class. Bytes that are not UTF-8
- * count one by one as U+FFFD; both passes agree on them because a lead byte never lies inside a
- * valid sequence. */
-static size_t char_before(const struct ig_regex *r, const char *text, size_t end, uint8_t *class) {
-    unsigned char c = (unsigned char)text[end - 1];
-    if (c < 0x80) {
-        *class = r->ascii[c];
-        return end - 1;
-    }
-    uint32_t cp;
-    for (size_t back = 2; back <= 4 && back <= end; back++) {
-        unsigned char lead = (unsigned char)text[end - back];
-        if ((lead & 0xc0) == 0x80) continue;
-        if (lead < 0x80 || ig_utf8_decode(text + end - back, back, &cp) != back) break;
-        *class = class_of(r, cp);
-        return end - back;
-    }
-    *class = class_of(r, 0xfffd);
-    return end - 1;
-}
-
-void ig_regex_prepare(const struct ig_regex *r, const char *text, size_t n, uint16_t *notes) {
-    uint32_t kinds = r->n_kinds, row = r->n_classes * kinds;
-    uint8_t class = (uint8_t)r->n_classes, before = 0;
-    size_t start = n ? char_before(r, text, n, &class) : 0;
-    uint16_t s = r->at_end[n ? r->kind_of[class] : r->kind_of[r->n_classes]];
-    notes[n] = s;
-    while (n) {
-        size_t end = start;
-        if (end) start = char_before(r, text, end, &before);
-        uint32_t kind = kinds == 1 ? 0 : r->kind_of[end ? before : r->n_classes];
-        s = r->step[(size_t)s * row + class * kinds + kind];
-        notes[end] = s;
-        class = before;
-        if (!end) break;
-    }
-}
-
-static size_t step_over(const char *text, size_t n, size_t at) {
-    uint32_t cp;
-    if ((unsigned char)text[at] < 0x80) return at + 1;
-    unsigned len = ig_utf8_decode(text + at, n - at, &cp);
-    return at + (len ? len : 1);
-}
-
-static uint16_t next_char(const struct ig_regex *r, uint32_t row, uint16_t s) {
-    if (r->go) return r->go[(size_t)row * r->n_states + s];
-    uint32_t pc = row ? (uint32_t)r->code[r->char_at[row - 1]].x : r->start;
-    return walk(r->code, r->alive + (size_t)s * r->alive_words, pc);
-}
-
-bool ig_regex_next(const struct ig_regex *r, const char *text, size_t n, const uint16_t *notes,
-                   size_t from, size_t *start, size_t *end) {
-    size_t at = from;
-    while (at <= n && !r->can_start[notes[at]]) {
-        if (at == n) return false;
-        at = step_over(text, n, at);
-    }
-    if (at > n) return false;
-    *start = at;
-    for (uint32_t row = 0;;) {
-        uint16_t to = next_char(r, row, notes[at]);
-        if (to == GO_MATCH) break;
-        if (to == GO_DEAD) { /* only with empty loops: the match is empty */
-            at = *start;
-            break;
-        }
-        row = to + 1u;
-        at = step_over(text, n, at);
-    }
-    *end = at;
-    return true;
 }

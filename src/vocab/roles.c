@@ -17,37 +17,31 @@ static const struct guess guesses[] = {
     {IG_ROLE_EOT, "<EOT>"},
     {IG_ROLE_EOT, "_<EOT>"},
     {IG_ROLE_EOT, "[EOT]"},
-    {IG_ROLE_EOT, "<\xef\xbd\x9c"
-                  "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"},
+    {IG_ROLE_EOT, "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>"},
     {IG_ROLE_EOT, "<end_of_utterance>"},
     {IG_ROLE_EOM, "<|eom_id|>"},
     {IG_ROLE_FIM_PRE, "<|fim_prefix|>"},
     {IG_ROLE_FIM_PRE, "<fim-prefix>"},
     {IG_ROLE_FIM_PRE, "<fim_prefix>"},
-    {IG_ROLE_FIM_PRE, "<\xef\xbd\x9c"
-                      "fim\xe2\x96\x81"
-                      "begin\xef\xbd\x9c>"},
+    {IG_ROLE_FIM_PRE, "<\357\275\234fim\342\226\201begin\357\275\234>"},
     {IG_ROLE_FIM_PRE, "<PRE>"},
-    {IG_ROLE_FIM_PRE, "\xe2\x96\x81<PRE>"},
+    {IG_ROLE_FIM_PRE, "\342\226\201<PRE>"},
     {IG_ROLE_FIM_PRE, "<|code_prefix|>"},
     {IG_ROLE_FIM_PRE, "<|prefix|>"},
     {IG_ROLE_FIM_SUF, "<|fim_suffix|>"},
     {IG_ROLE_FIM_SUF, "<fim-suffix>"},
     {IG_ROLE_FIM_SUF, "<fim_suffix>"},
-    {IG_ROLE_FIM_SUF, "<\xef\xbd\x9c"
-                      "fim\xe2\x96\x81hole\xef\xbd\x9c>"},
+    {IG_ROLE_FIM_SUF, "<\357\275\234fim\342\226\201hole\357\275\234>"},
     {IG_ROLE_FIM_SUF, "<SUF>"},
-    {IG_ROLE_FIM_SUF, "\xe2\x96\x81<SUF>"},
+    {IG_ROLE_FIM_SUF, "\342\226\201<SUF>"},
     {IG_ROLE_FIM_SUF, "<|code_suffix|>"},
     {IG_ROLE_FIM_SUF, "<|suffix|>"},
     {IG_ROLE_FIM_MID, "<|fim_middle|>"},
     {IG_ROLE_FIM_MID, "<fim-middle>"},
     {IG_ROLE_FIM_MID, "<fim_middle>"},
-    {IG_ROLE_FIM_MID, "<\xef\xbd\x9c"
-                      "fim\xe2\x96\x81"
-                      "end\xef\xbd\x9c>"},
+    {IG_ROLE_FIM_MID, "<\357\275\234fim\342\226\201end\357\275\234>"},
     {IG_ROLE_FIM_MID, "<MID>"},
-    {IG_ROLE_FIM_MID, "\xe2\x96\x81<MID>"},
+    {IG_ROLE_FIM_MID, "\342\226\201<MID>"},
     {IG_ROLE_FIM_MID, "<|code_middle|>"},
     {IG_ROLE_FIM_MID, "<|middle|>"},
     {IG_ROLE_FIM_PAD, "<|fim_pad|>"},
@@ -84,8 +78,7 @@ static const char *const ends[] = {
     "<eos>",
     "<turn|>",
     "<|tool_response>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>",
     "[e~[",
 };
 
