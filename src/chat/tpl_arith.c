@@ -194,9 +194,6 @@ bool ig_tpl_arith(struct tpl_st *st, enum tpl_op op, const struct tpl_val *a,
         return repeat(st, a, tpl_as_int(b), out);
     if (op == OP_MUL && (b->kind == V_STR || tpl_is_seq(b)) && tpl_is_int(a))
         return repeat(st, b, tpl_as_int(a), out);
-    if (op == OP_MOD && a->kind == V_STR) {
-        if (b->kind == V_UNDEF) return ig_tpl_raise(st, "%s", b->u.undef->message);
-        return ig_tpl_percent(st, a->u.s, b, NULL, out);
-    }
+    if (op == OP_MOD && a->kind == V_STR) return ig_tpl_percent(st, a->u.s, b, NULL, out);
     return no_operator(st, op, a, b);
 }

@@ -55,7 +55,7 @@ static bool is_unsafe(const struct tpl_val *v, struct ig_str name) {
                                          "__iter__",
                                          "__add__",
                                          NULL};
-    if (v->kind != V_UNDEF && ig_str_starts(name, IG_STR("__"))) {
+    if (ig_str_starts(name, IG_STR("__"))) {
         for (const char *const *p = dunder; *p; p++)
             if (ig_str_is(name, *p)) return true;
     }
@@ -133,14 +133,14 @@ static bool macro_attr(struct tpl_st *st, const struct tpl_macro *m, struct ig_s
 static bool attribute(struct tpl_st *st, const struct tpl_val *v, struct ig_str name,
                       struct tpl_val *out, bool *found) {
     *found = true;
+    if (is_unsafe(v, name))
+        return ig_tpl_undef(st, out, "access to attribute '%.*s' of '%s' object is unsafe.",
+                            (int)(name.n & 127), name.p, ig_tpl_type(v));
     if (v->kind == V_UNDEF) {
         *found = false; /* the item raises */
         if (ig_str_starts(name, IG_STR("__"))) return true;
         return ig_tpl_raise(st, "%s", v->u.undef->message);
     }
-    if (is_unsafe(v, name))
-        return ig_tpl_undef(st, out, "access to attribute '%.*s' of '%s' object is unsafe.",
-                            (int)(name.n & 127), name.p, ig_tpl_type(v));
     if (v->kind == V_NS) {
         const struct tpl_val *got = ig_tpl_dict_get_z(st, v->u.d, name);
         if (got) *out = *got;
@@ -268,10 +268,9 @@ bool ig_tpl_slice(struct tpl_st *st, const struct tpl_val *v, const struct tpl_v
                   const struct tpl_val *to, const struct tpl_val *by, struct tpl_val *out) {
     size_t len = 0;
     if (v->kind == V_UNDEF) return ig_tpl_raise(st, "%s", v->u.undef->message);
-    if (v->kind != V_STR && v->kind != V_RANGE && !tpl_is_seq(v)) {
-        char buf[64];
-        return ig_tpl_undef(st, out, "%s has no element slice", type_words(v, buf, sizeof buf));
-    }
+    if (v->kind == V_DICT) return ig_tpl_raise(st, "unhashable type: 'slice'");
+    if (v->kind != V_STR && v->kind != V_RANGE && !tpl_is_seq(v))
+        return ig_tpl_raise(st, "'%s' object is not subscriptable", ig_tpl_type(v));
     if (!ig_tpl_length(st, v, &len)) return false;
     int64_t n = (int64_t)len, step = 1, start = 0, stop = 0;
     if (by->kind != V_NONE) {

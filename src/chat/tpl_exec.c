@@ -333,6 +333,8 @@ static bool exec_one(struct tpl_st *st, const struct tpl_node *n) {
     case N_SETBLOCK: return run_filters(st, n->b, n->body, &v) && ig_tpl_assign(st, n->a, &v);
     case N_FILTERBLOCK:
         if (!run_filters(st, n->b, n->body, &v)) return false;
+        if (v.kind != V_STR)
+            return ig_tpl_raise(st, "expected str instance, %s found", ig_tpl_type(&v));
         ig_tpl_put_str(st->out, &v);
         return !st->code;
     case N_MACRO: return make_macro(st, n, &v) && ig_tpl_bind(st, st->scope, n->sym, &v);

@@ -268,11 +268,12 @@ static ingle_status parse_name(struct tpl_parser *p, struct tpl_node **out) {
     IG_TRY(ig_tpl_node(p, N_NAME, out));
     IG_TRY(ig_tpl_symbol(p, name, &(*out)->sym));
     p->t->symbols[(*out)->sym].read = true;
-    if (p->macro) {
-        uint32_t sym = (*out)->sym;
-        p->macro->flag |= sym == p->t->sym_varargs;
-        p->macro->flag2 |= sym == p->t->sym_kwargs;
-        p->macro->flag3 |= sym == p->t->sym_caller;
+    uint32_t sym = (*out)->sym;
+    for (struct tpl_node *m = p->macro; m;
+         m = m->other) { /* nested macros count for those around them */
+        m->flag |= sym == p->t->sym_varargs;
+        m->flag2 |= sym == p->t->sym_kwargs;
+        m->flag3 |= sym == p->t->sym_caller;
     }
     return INGLE_OK;
 }

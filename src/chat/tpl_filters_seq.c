@@ -98,15 +98,15 @@ FILTER(f_map) {
                          *other = keyword(args, "default");
     const struct tpl_func *f = NULL;
     struct tpl_args rest = *args;
-    if (!path) {
-        if (!args->n_pos) return ig_tpl_raise(st, "map requires a filter argument");
-        rest.pos++;
-        rest.n_pos--;
-    }
     if (!ig_tpl_truth(v) &&
         v->kind != V_GEN) { /* jinja2 looks at nothing if there is nothing to map */
         if (!ig_tpl_list(st, 0, V_LIST, &result)) return false;
         return ig_tpl_gen(st, result.u.l, "generator", out);
+    }
+    if (!path) {
+        if (!args->n_pos) return ig_tpl_raise(st, "map requires a filter argument");
+        rest.pos++;
+        rest.n_pos--;
     }
     if (!path && !find_func(st, &args->pos[0], false, &f)) return false;
     if (!ig_tpl_iter(st, v, &l) || !ig_tpl_list(st, l->n, V_LIST, &result)) return false;
@@ -176,7 +176,6 @@ FILTER(f_last) {
     UNUSED;
     struct tpl_list *l;
     if (v->kind == V_GEN) return ig_tpl_raise(st, "'%s' object is not reversible", ig_tpl_type(v));
-    if (v->kind == V_UNDEF) return ig_tpl_raise(st, "%s", v->u.undef->message);
     if (!ig_tpl_iter(st, v, &l)) return false;
     if (!l->n) return ig_tpl_undef(st, out, "No last item, sequence was empty.");
     *out = l->v[l->n - 1];
@@ -201,17 +200,21 @@ FILTER(f_reverse) {
 
 /* ---- Order ---- */
 
-/* Several attributes "a,b" compare as a list. */
+/* Several attributes "a,b" compare as a list, and one as a list of one: equal things need no order
+ * then. */
 static bool sort_keys(struct tpl_st *st, const struct tpl_list *l, const struct tpl_val *path,
                       bool exact, struct tpl_val **out) {
-    if (path->kind != V_STR || !memchr(path->u.s->p, ',', path->u.s->n))
-        return keys_of(st, l, path, NULL, exact, out);
     struct tpl_str comma = {.p = ",", .n = 1, .chars = 1};
     struct tpl_val names, key;
     *out = ig_tpl_alloc(st, (l->n + 1) * sizeof **out);
-    if (!*out || !ig_tpl_split(st, path->u.s, &comma, -1, false, &names)) return false;
+    if (!*out) return false;
+    if (path->kind == V_STR && !ig_tpl_split(st, path->u.s, &comma, -1, false, &names))
+        return false;
+    if (path->kind != V_STR &&
+        !(ig_tpl_list(st, 1, V_LIST, &names) && ig_tpl_push(st, names.u.l, path)))
+        return false;
     for (size_t i = 0; i < l->n; i++) {
-        if (!ig_tpl_list(st, 0, V_LIST, &(*out)[i])) return false;
+        if (!ig_tpl_list(st, names.u.l->n, V_LIST, &(*out)[i])) return false;
         for (size_t k = 0; k < names.u.l->n; k++) {
             if (!ig_tpl_step(st) || !attribute(st, &l->v[i], &names.u.l->v[k], NULL, &key))
                 return false;
@@ -222,21 +225,31 @@ static bool sort_keys(struct tpl_st *st, const struct tpl_list *l, const struct 
     return true;
 }
 
+/* `reverse` of Python's sort is a number, not any truth. */
+static bool order_arg(struct tpl_st *st, const struct tpl_val *v, int64_t *out) {
+    *out = 0;
+    if (!given(v)) return true;
+    if (v->kind != V_UNDEF) return ig_tpl_int_arg(st, v, out);
+    return ig_tpl_raise(st, "'Undefined' object cannot be interpreted as an integer");
+}
+
 FILTER(f_sort) {
     UNUSED;
     struct tpl_list *l;
     struct tpl_val *keys;
-    bool reverse = given(&a[0]) && ig_tpl_truth(&a[0]), exact = given(&a[1]) && ig_tpl_truth(&a[1]);
-    return ig_tpl_iter(st, v, &l) && copy_list(st, l, out) &&
+    bool exact = given(&a[1]) && ig_tpl_truth(&a[1]);
+    int64_t reverse;
+    return order_arg(st, &a[0], &reverse) && ig_tpl_iter(st, v, &l) && copy_list(st, l, out) &&
            sort_keys(st, l, &a[2], exact, &keys) &&
-           ig_tpl_sort(st, out->u.l->v, keys, l->n, reverse);
+           ig_tpl_sort(st, out->u.l->v, keys, l->n, reverse != 0);
 }
 
 FILTER(f_dictsort) {
     UNUSED;
     struct tpl_list *l;
     struct tpl_val *keys, at = tpl_int(0), view_value;
-    bool exact = given(&a[0]) && ig_tpl_truth(&a[0]), reverse = given(&a[2]) && ig_tpl_truth(&a[2]);
+    bool exact = given(&a[0]) && ig_tpl_truth(&a[0]);
+    int64_t reverse;
     struct tpl_view view = {.what = VIEW_ITEMS};
     if (given(&a[1])) {
         struct ig_str by =
@@ -249,11 +262,12 @@ FILTER(f_dictsort) {
     if (v->kind == V_UNDEF) return ig_tpl_raise(st, "%s", v->u.undef->message);
     if (v->kind != V_DICT)
         return ig_tpl_raise(st, "'%s' object has no attribute 'items'", ig_tpl_type(v));
+    if (!order_arg(st, &a[2], &reverse)) return false;
     view.d = v->u.d;
     view_value = (struct tpl_val){.kind = V_VIEW, .u.view = &view};
     if (!ig_tpl_iter(st, &view_value, &l) || !keys_of(st, l, &at, NULL, exact, &keys)) return false;
     *out = (struct tpl_val){.kind = V_LIST, .u.l = l};
-    return ig_tpl_sort(st, l->v, keys, l->n, reverse);
+    return ig_tpl_sort(st, l->v, keys, l->n, reverse != 0);
 }
 
 static bool extreme(struct tpl_st *st, const struct tpl_val *v, const struct tpl_val *a,

@@ -129,7 +129,9 @@ FILTER(f_int) {
         f = v->u.f;
         if (isinf(f)) return ig_tpl_raise(st, "cannot convert float infinity to integer");
     }
-    *out = have && int_of_float(f, &i) ? tpl_int(i) : other;
+    if (have && isfinite(f) && !int_of_float(f, &i))
+        return ig_tpl_raise(st, "a whole number does not fit into 64 bits");
+    *out = have && isfinite(f) ? tpl_int(i) : other;
     return true;
 }
 
@@ -177,7 +179,7 @@ static double round_float(double f, int64_t digits) {
 
 FILTER(f_round) {
     UNUSED;
-    int64_t digits = 0, i;
+    int64_t digits = 0;
     struct ig_str method = IG_STR("common");
     if (given(&a[0]) && a[0].kind != V_NONE && !ig_tpl_int_arg(st, &a[0], &digits)) return false;
     if (given(&a[1]))
@@ -193,9 +195,10 @@ FILTER(f_round) {
         return *out = tpl_int((int64_t)round_float(tpl_as_f64(v), digits)), true;
     if (common) return *out = tpl_float(round_float(v->u.f, digits)), true;
     double p = pow(10, (double)digits), f = tpl_as_f64(v) * p;
-    if (!int_of_float(ceiling ? ceil(f) : floor(f), &i))
-        return ig_tpl_raise(st, "cannot convert float to integer");
-    *out = tpl_float((double)i / p);
+    if (!isfinite(f))
+        return ig_tpl_raise(st, "cannot convert float %s to integer",
+                            isnan(f) ? "NaN" : "infinity");
+    *out = tpl_float((ceiling ? ceil(f) : floor(f)) / p);
     return true;
 }
 
@@ -303,13 +306,18 @@ FILTER(f_filesizeformat) {
     struct tpl_val f = {0};
     char text[64];
     bool binary = given(&a[0]) && ig_tpl_truth(&a[0]);
-    if (!f_float(st, v, &none, (struct tpl_val[1]){{0}}, &f)) return false;
+    if (!f_float(st, v, &none, (struct tpl_val[1]){tpl_none()}, &f)) return false;
+    if (f.kind == V_NONE && v->kind == V_STR)
+        return ig_tpl_raise(st, "could not convert string to float");
+    if (f.kind == V_NONE)
+        return ig_tpl_raise(st, "float() argument must be a string or a real number, not '%s'",
+                            ig_tpl_type(v));
     double base = binary ? 1024 : 1000, bytes = tpl_as_f64(&f), unit = base;
     size_t i = 0;
     if (bytes == 1)
         snprintf(text, sizeof text, "1 Byte");
     else if (bytes < base)
-        snprintf(text, sizeof text, "%.0f Bytes", trunc(bytes));
+        snprintf(text, sizeof text, "%d Bytes", bytes > -2e9 ? (int)bytes : -2000000000);
     else {
         for (unit = base * base; bytes >= unit && i < 7; i++) unit *= base;
         snprintf(text, sizeof text, "%.1f %s", base * bytes / unit, units[i + (binary ? 8 : 0)]);

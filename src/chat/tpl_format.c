@@ -170,6 +170,8 @@ static bool key_arg(struct percent *x, struct tpl_val *out) {
     x->used_key = true;
     for (size_t i = 0; x->kwargs && i < x->kwargs->n_kw; i++)
         if (ig_str_eq(x->kwargs->kw[i].name, key)) return *out = x->kwargs->kw[i].value, true;
+    if (!x->kwargs && x->args->kind == V_UNDEF)
+        return ig_tpl_raise(x->st, "%s", x->args->u.undef->message);
     if (!x->kwargs && x->args->kind != V_DICT)
         return ig_tpl_raise(x->st, "format requires a mapping");
     const struct tpl_val *got = x->kwargs ? NULL : ig_tpl_dict_get_z(x->st, x->args->u.d, key);
@@ -268,6 +270,11 @@ static bool put_percent(struct percent *x, struct tpl_sb *sb, struct spec *f, bo
     return put_float(sb, f, tpl_as_f64(v));
 }
 
+/* What has __getitem__ may be left unused by a format string. */
+static bool is_mapping(const struct tpl_val *v) {
+    return v->kind == V_DICT || v->kind == V_LIST || v->kind == V_UNDEF || v->kind == V_RANGE;
+}
+
 bool ig_tpl_percent(struct tpl_st *st, const struct tpl_str *format, const struct tpl_val *args,
                     const struct tpl_args *kwargs, struct tpl_val *out) {
     struct percent x = {
@@ -294,9 +301,8 @@ bool ig_tpl_percent(struct tpl_st *st, const struct tpl_str *format, const struc
         if (v.kind == V_MISSING && !next_arg(&x, &v)) return false;
         if (!put_percent(&x, &sb, &f, zero, &v)) return false;
     }
-    bool left = args->kind == V_TUPLE
-                    ? x.at < args->u.l->n
-                    : !x.at && !x.used_key && args->kind != V_DICT && args->kind != V_LIST;
+    bool left =
+        args->kind == V_TUPLE ? x.at < args->u.l->n : !x.at && !x.used_key && !is_mapping(args);
     if (left && !kwargs)
         return ig_tpl_raise(st, "not all arguments converted during string formatting");
     return ig_tpl_sb_done(&sb, out);

@@ -311,7 +311,8 @@ static const char *raw_tag(const struct lexer *x, const char *p, const char *wor
     size_t n = strlen(word);
     if ((size_t)(end - p) < n || memcmp(p, word, n) != 0) return NULL;
     p = skip_space(p + n, end);
-    *close_sign = p < end && (*p == '-' || *p == '+') ? *p++ : 0;
+    bool plus = word[0] == 'e'; /* {% raw +%} is no raw block */
+    *close_sign = p < end && (*p == '-' || (plus && *p == '+')) ? *p++ : 0;
     if (end - p < 2 || p[0] != '%' || p[1] != '}') return NULL;
     return p + 2;
 }
@@ -334,6 +335,7 @@ static ingle_status push_data(struct lexer *x, const char *from, const char *to,
 }
 
 static ingle_status lex_comment(struct lexer *x) {
+    if (x->p == x->end) return INGLE_OK; /* jinja2 sees no comment in a lone opening */
     for (const char *p = x->p; x->end - p >= 2; p++) {
         if (p[0] != '#' || p[1] != '}') continue;
         char sign = p > x->p ? p[-1] : 0;
@@ -355,6 +357,10 @@ static ingle_status lex_raw(struct lexer *x, const char *body, char sign) {
     if (sign == '-') body = skip_space(body, x->end);
     count_lines(x, x->p, body);
     x->line_starts = body[-1] == '\n';
+    if (body == x->end) {
+        x->p = body;
+        return INGLE_OK;
+    }
     for (const char *p = body; p < x->end; p++) {
         char open, close;
         const char *q = *p == '{' ? raw_tag(x, p, "endraw", &open, &close) : NULL;

@@ -136,10 +136,16 @@ static ingle_status block_end(struct tpl_parser *p) {
     return INGLE_OK;
 }
 
+/* The end of a tag that has a body; a colon before it is forgiven. */
+static ingle_status body_begins(struct tpl_parser *p) {
+    tpl_skip_op(p, ':');
+    return block_end(p);
+}
+
 /* `body` up to {% end %}, whose tag is consumed */
 static ingle_status body_to(struct tpl_parser *p, const char *end, struct tpl_node **out) {
     const char *const ends[] = {end, NULL};
-    IG_TRY(block_end(p));
+    IG_TRY(body_begins(p));
     IG_TRY(parse_body(p, ends, out));
     p->at++;
     return block_end(p);
@@ -216,7 +222,10 @@ static ingle_status parse_signature(struct tpl_parser *p, struct tpl_node *macro
         IG_TRY(ig_tpl_node(p, N_PARAM, &param));
         IG_TRY(plain_name(p, &param->sym, &param->text));
         if (tpl_skip_op(p, '=')) {
+            unsigned soft = p->soft;
+            p->soft = 0;
             IG_TRY(whole_expr(p, &param->a));
+            p->soft = soft;
             defaults = true;
         } else if (defaults) {
             return ig_tpl_parse_fail(p, param->line,
@@ -231,6 +240,7 @@ static ingle_status parse_signature(struct tpl_parser *p, struct tpl_node *macro
 static ingle_status macro_body(struct tpl_parser *p, struct tpl_node *macro, const char *end) {
     struct tpl_node *outer = p->macro;
     bool loop = p->in_loop;
+    macro->other = outer;
     p->macro = macro;
     p->in_loop = false;
     IG_TRY(hard_body_to(p, end, &macro->body));
@@ -249,7 +259,7 @@ static ingle_status parse_if(struct tpl_parser *p, struct tpl_node *n) {
         struct tpl_node *branch = NULL;
         IG_TRY(ig_tpl_node(p, N_IF, &branch));
         IG_TRY(whole_tuple(p, false, NULL, &branch->a));
-        IG_TRY(block_end(p));
+        IG_TRY(body_begins(p));
         IG_TRY(parse_body(p, ends, &branch->body));
         append(&tail, branch);
         if (!tpl_skip_word(p, "elif")) break;
@@ -275,7 +285,7 @@ static ingle_status parse_for(struct tpl_parser *p, struct tpl_node *n) {
     IG_TRY(whole_tuple(p, false, "recursive", &n->b));
     if (tpl_skip_word(p, "if")) IG_TRY(whole_expr(p, &n->c));
     n->flag = tpl_skip_word(p, "recursive");
-    IG_TRY(block_end(p));
+    IG_TRY(body_begins(p));
     p->in_loop = true;
     IG_TRY(parse_body(p, ends, &n->body));
     p->in_loop = loop;

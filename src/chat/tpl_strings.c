@@ -183,7 +183,6 @@ static bool split_space(struct tpl_st *st, const struct tpl_str *s, int64_t max,
         size_t n = 0;
         uint32_t cp;
         if (max-- <= 0) {
-            rest = ig_tpl_trim(rest, false, true);
             return push_sub(st, l, s, (size_t)(rest.p - s->p), (size_t)(rest.p - s->p) + rest.n);
         }
         while (n < rest.n) {
@@ -205,8 +204,6 @@ static bool rsplit_space(struct tpl_st *st, const struct tpl_str *s, int64_t max
     while (rest.n) {
         uint32_t cp;
         if (max-- <= 0) {
-            rest = ig_tpl_trim(rest, true, false);
-            base = (size_t)(rest.p - s->p);
             if (!push_sub(st, l, s, base, base + rest.n)) return false;
             break;
         }
