@@ -41,10 +41,14 @@ static struct ig_template_env env_of(const struct ig_chat *c, const struct ig_te
 
 /* 0: refused, else the marks found, one bit each; -1: no memory */
 static int probe(const struct ig_chat *c, const char *json, const char *const *marks) {
+    /* a small chat: a template that needs more than this for it is hostile, and loading must not
+     * wait */
+    static const struct ig_template_env limits = {
+        .local_time = fixed_time, .max_steps = 100000, .max_output = 1 << 20, .max_heap = 8 << 20};
     struct ig_arena a = {.mem = c->mem};
     struct ig_buf out = {.mem = c->mem};
     const struct ig_json *j;
-    struct ig_template_env env = env_of(c, &(struct ig_template_env){.local_time = fixed_time});
+    struct ig_template_env env = env_of(c, &limits);
     ingle_status s = ig_json_parse(&a, ig_str_of(json), NULL, &j, NULL);
     if (!s) s = ig_template_render(c->t, j, &env, &out, NULL, NULL);
     int found = s == INGLE_NO_MEMORY ? -1 : 0;
