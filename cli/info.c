@@ -29,7 +29,15 @@ static void print_line(struct cli *c, struct ig_str parent, const struct ig_json
     if (parent.n) cli_putz(".");
     cli_put_safe(j->key.p, j->key.n);
     cli_putf("%*s", (int)(n + 2 < width ? width - n : 2), "");
+    const struct ig_json *id = ig_json_get(j, "id"), *text = ig_json_get(j, "text");
+    if (j->kind == IG_JSON_OBJECT && id && text) { /* a token */
+        print_value(c, id);
+        cli_putz("  ");
+        j = text;
+    }
     print_value(c, j);
+    if (ig_str_is(parent, "memory") && ig_json_i64(j, 0) >= 1000000)
+        cli_putf("  (%.1f MB)", ig_json_f64(j, 0) / 1e6);
     cli_putz("\n");
 }
 
