@@ -173,6 +173,35 @@ static int set_option(struct cli *c, const char *name, const char *value) {
     return cli_fail(&c->err);
 }
 
+static void add_texts(struct cli *c, struct ig_buf *b, const char *value) {
+    struct ig_arena arena = {.mem = &c->mem};
+    const struct ig_json *j = NULL;
+    struct ig_str text = ig_str_of(value);
+    bool list = value[0] == '[' && ig_json_parse(&arena, text, NULL, &j, NULL) == INGLE_OK;
+    for (const struct ig_json *t = list ? j->child : NULL; t; t = t->next) {
+        ig_buf_z(b, b->n ? "," : "[");
+        ig_json_put(b, t);
+    }
+    if (!list && text.n) {
+        ig_buf_z(b, b->n ? "," : "[");
+        ig_json_put_str(b, text);
+    }
+    ig_arena_free(&arena);
+}
+
+/* --stop may be given more than once: the texts gather in one list. */
+static int add_stop(struct cli *c, const char *value) {
+    struct ig_buf b = {.mem = &c->mem};
+    add_texts(c, &b, c->stop_given ? ingle_options_get(c->options, "stop") : "");
+    add_texts(c, &b, value);
+    if (b.n) ig_buf_ch(&b, ']');
+    int code =
+        b.failed ? cli_error(3, NULL, "out of memory") : set_option(c, "stop", b.n ? b.p : "");
+    c->stop_given = true;
+    ig_buf_free(&b);
+    return code;
+}
+
 /* `value` is what stands in the same argument (--name=value, -nvalue) or NULL; `next` the following
  * one or NULL. Sets *used to 1 if it took that. */
 static int take(struct cli *c, struct found f, const char *arg, const char *value, char *next,
@@ -191,6 +220,7 @@ static int take(struct cli *c, struct found f, const char *arg, const char *valu
         c->flag[f.flag] = value;
         return 0;
     }
+    if (strcmp(f.name, "stop") == 0) return add_stop(c, value);
     return set_option(c, f.name, value);
 }
 

@@ -33,6 +33,7 @@ struct cli {
     const char *flag[CLI_FLAGS]; /* value, "" for a switch that was given, NULL if not */
     char **args;                 /* what is left: [n_args] */
     int n_args;
+    bool stop_given; /* on the command line, once at least */
     ingle_error err;
 };
 

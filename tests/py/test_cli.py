@@ -375,6 +375,18 @@ def test_run_json_and_stats(cli, gguf):
     one_line_error(cli("run", gguf, "x", "--system", "s", code=64), "--chat")
 
 
+def test_stop_texts(cli, gguf):
+    whole = cli("run", gguf, "Hello", "-n", 60, "-s", 3, "--ignore-eos").stdout
+    first, second = whole[10:12], whole[20:22]
+    cut = min(whole.index(first), whole.index(second))
+    both = ("--stop", second, "--stop", first)
+    assert cli("run", gguf, "Hello", "-n", 60, "-s", 3, "--ignore-eos", *both).stdout == whole[:cut]
+    as_list = ("--stop", json.dumps([second, first]))
+    assert cli("run", gguf, "Hello", "-n", 60, "-s", 3, "--ignore-eos", *as_list).stdout == whole[:cut]
+    result = json.loads(cli("run", gguf, "Hello", "-n", 60, "-s", 3, "--ignore-eos", "--json", *both).stdout)
+    assert result["finish"] == "stop"
+
+
 def test_reader_goes_away(ingle, gguf):
     read, write = os.pipe()
     os.close(read)
