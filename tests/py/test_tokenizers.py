@@ -318,3 +318,15 @@ def test_normalization_of_every_character(tool, tmp_path, form):
         t = "".join(c + "".join(rng.choice(marks) for _ in range(rng.randint(0, 3))) for c in chars[at:at + 500])
         assert ours.decode(ours.encode(t, 0), 0) == unicodedata.normalize(form, t), hex(ord(chars[at]))
     ours.close()
+
+
+@pytest.mark.parametrize("name", ["gpt-2", "llama-bpe", "qwen2", "deepseek-llm", "llama-spm", "nomic-bert-moe"])
+def test_gguf_like_llama_cpp(tool, golden_build, name):
+    """Ids that llama.cpp gives for generated texts, with special tokens as text and as tokens."""
+    cases = json.loads((golden_build / "tokenizers" / "llama-cpp.json").read_text())
+    ours = Vocab(tool, golden_build / "tokenizers" / f"ggml-vocab-{name}.gguf")
+    assert len(cases["texts"]) > 150
+    for key, flags in (("plain", 0), ("special", PARSE)):
+        for t, want in zip(cases["texts"], cases[key][name], strict=True):
+            assert ours.encode(t, flags) == want, ascii(t)
+    ours.close()
