@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct ig_json *j;
     ingle_error err = {0};
     const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
-    struct ig_str source = {(const char *)data, zero ? (size_t)(zero - data) : size}, json = IG_STR(chat);
+    struct ig_str source = {(const char *)data, zero ? (size_t)(zero - data) : size},
+                  json = IG_STR(chat);
     if (zero) json = (struct ig_str){(const char *)zero + 1, size - source.n - 1};
     if (ig_json_parse(&a, json, NULL, &j, &err) || j->kind != IG_JSON_OBJECT) {
         ig_arena_free(&a);

@@ -121,7 +121,7 @@ static void test_tool_calls(void **state) {
         "+ t.function.arguments + ')' }}{% endfor %}{% endfor %}";
     static const char request[] =
         "{\"messages\":[" USER ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":"
-                               "\"1\",\"type\":\"function\","
+        "\"1\",\"type\":\"function\","
         "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": 1}\"}}]}],\"tools\":[]}";
     shows(object, request, "Hif({\"a\": 1})");
     shows(text, request, "Hif({\"a\": 1})");

@@ -215,7 +215,7 @@ static void test_errors(void **state) {
     fails("{{ 1 / 0 }}", "{}", "division by zero");
     fails("{% if x %}", "{}", "line 1: the template ends, but 'endif' is missing");
     fails("{{ 1", "{}", "line 1: a {{ tag does not end");
-fails("a\n{% raw %}x", "{}", "line 2: {% raw %} without {% endraw %}");
+    fails("a\n{% raw %}x", "{}", "line 2: {% raw %} without {% endraw %}");
     fails("{# a", "{}", "does not end");
     fails("{{ (1, [2) }}", "{}", "brackets do not match");
     fails("{{ 1|nofilter }}", "{}", "No filter named 'nofilter'.");
