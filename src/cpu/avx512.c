@@ -1,6 +1,5 @@
-/* AVX-512 (F, BW, DQ, VL) with VNNI. The float kernels are the shared ones over one register;
- * integer dots use the sign trick: |q| * sign(a, q), whose pair sums stay below 2^15 because |a| <=
- * 127. Empty on other machines. */
+/* AVX-512 (F, BW, DQ, VL) with VNNI: the shared float kernels over one register, matrices through
+ * panels (panel_linear.inl). Empty on other machines. */
 #include "cpu/kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -20,20 +19,7 @@
 #include "cpu/float.inl"
 #include "cpu/attend.inl"
 
-static inline __attribute__((always_inline)) int32_t lq_dot_avx512(const int8_t *q, const int8_t *a,
-                                                                   uint32_t n) {
-    __m128i sum = _mm_setzero_si128();
-    for (uint32_t i = 0; i < n; i += 16) {
-        __m128i w = _mm_loadu_si128((const __m128i *)(const void *)(q + i));
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(a + i));
-        __m128i pairs = _mm_maddubs_epi16(_mm_abs_epi8(w), _mm_sign_epi8(x, w));
-        sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
-    }
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-    return _mm_cvtsi128_si32(sum);
-}
-#define LQ_DOT lq_dot_avx512
+#include "cpu/dot_x86.inl"
 #include "cpu/quant.inl"
 
 #define PL_PRODUCTS "cpu/panel_avx512.inl"
@@ -49,20 +35,8 @@ static inline __attribute__((always_inline)) int32_t lq_dot_avx512(const int8_t 
 const struct ig_kernels ig_kernels_avx512 = {
     .name = "avx512",
     .scratch_bytes = pl_scratch_bytes,
-    .linear_float = linear_float,
     .linear_quant = pl_linear,
-    .quantize = quantize,
-    .norm_rms = norm_rms,
-    .norm_layer = norm_layer,
-    .act = act,
-    .glu = glu,
-    .add = add,
-    .scale = scale,
-    .mul = mul,
-    .softcap = softcap,
-    .softmax = softmax,
-    .to_f16 = to_f16,
-    .attend = attend,
+#include "cpu/table.inl"
 };
 
 #else

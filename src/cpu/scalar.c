@@ -12,18 +12,6 @@
 const struct ig_kernels ig_kernels_scalar = {
     .name = "scalar",
     .scratch_bytes = lq_scratch_bytes,
-    .linear_float = linear_float,
     .linear_quant = lq_linear,
-    .quantize = quantize,
-    .norm_rms = norm_rms,
-    .norm_layer = norm_layer,
-    .act = act,
-    .glu = glu,
-    .add = add,
-    .scale = scale,
-    .mul = mul,
-    .softcap = softcap,
-    .softmax = softmax,
-    .to_f16 = to_f16,
-    .attend = attend,
+#include "cpu/table.inl"
 };
