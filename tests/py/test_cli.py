@@ -78,7 +78,9 @@ def test_help(cli):
     for flag in ("-n, --max-tokens", "-t, --threads", "-c, --context", "-s, --seed", "--temperature", "--top-k", "--kv"):
         assert flag in run
     assert "--temperature" not in cli("help", "info").stdout
-    for topic in ("exit-codes", "environment", "models"):
+    families = [line.split() for line in cli("help", "families").stdout.splitlines()[1:]]
+    assert len(families) > 30 and ["qwen3", "qwen3"] in families and "mistral" in sum(families, [])
+    for topic in ("exit-codes", "environment", "families", "models"):
         assert len(cli("help", topic).stdout) > 100
     one_line_error(cli("help", "nothing", code=64), "nothing")
 
