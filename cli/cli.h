@@ -122,6 +122,8 @@ void cli_line_close(struct cli_line *l);
 #undef X
 
 /* help.c */
-void cli_help_command(const struct cli_command *cmd);
+void cli_help_command(struct cli *c, const struct cli_command *cmd);
+/* quant.c: the table of block types */
+int cli_quant_types(struct cli *c, bool json);
 
 #endif

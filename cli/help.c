@@ -89,7 +89,7 @@ static void print_group(const struct cli_command *cmd, const char *group, const 
     }
 }
 
-void cli_help_command(const struct cli_command *cmd) {
+void cli_help_command(struct cli *c, const struct cli_command *cmd) {
     cli_putf("usage: ingle %s%s%s [OPTION...]\n\n%s", cmd->name, cmd->arguments[0] ? " " : "",
              cmd->arguments, cmd->help);
     cli_putz("\n");
@@ -104,6 +104,10 @@ void cli_help_command(const struct cli_command *cmd) {
     print_group(cmd, "model", "model");
     print_group(cmd, "sampling", "choice of tokens");
     if (strcmp(cmd->name, "models") == 0) cli_putf("\n%s", model_text);
+    if (strcmp(cmd->name, "quant") == 0) {
+        cli_putz("\n");
+        cli_quant_types(c, false);
+    }
 }
 
 static void print_overview(void) {
@@ -293,7 +297,7 @@ int cli_help(struct cli *c) {
     } else {
         const struct cli_command *cmd = cli_find_command(topic);
         if (!cmd) return 64;
-        cli_help_command(cmd);
+        cli_help_command(c, cmd);
     }
     return 0;
 }

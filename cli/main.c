@@ -35,7 +35,7 @@ static int run(struct cli *c, int argc, char **argv) {
     int code = cli_parse(c, argc - 2 > 0 ? argc - 2 : 0, argv + 2);
     if (code) return code;
     if (c->flag[CLI_HELP]) {
-        cli_help_command(c->command);
+        cli_help_command(c, c->command);
         return 0;
     }
     code = c->command->run(c);

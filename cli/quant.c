@@ -25,17 +25,27 @@ static bool find_type(const char *name, struct type *t) {
     return false;
 }
 
-static int list_types(struct cli *c) {
+/* Asked by trying: one block of zeros. */
+static bool can_encode(struct cli *c, const struct type *t) {
+    float *zeros = ig_calloc(&c->mem, (size_t)t->weights, sizeof *zeros);
+    uint8_t *block = ig_calloc(&c->mem, (size_t)t->bytes, 1);
+    bool can = zeros && block && ingle_quant_encode(t->name, zeros, 1, block, NULL) == INGLE_OK;
+    ig_free(&c->mem, zeros);
+    ig_free(&c->mem, block);
+    return can;
+}
+
+int cli_quant_types(struct cli *c, bool json) {
     struct type t;
-    bool json = c->flag[CLI_JSON] != NULL;
-    cli_putz(json ? "[" : "type     weights  bytes  bits per weight\n");
+    cli_putz(json ? "[" : "type     weights  bytes  bits per weight  encoder\n");
     for (size_t i = 0; (t.name = ingle_quant_name(i, &t.weights, &t.bytes)); i++) {
+        bool can = can_encode(c, &t);
         if (json)
-            cli_putf("%s{\"name\":\"%s\",\"weights\":%d,\"bytes\":%d}", i ? "," : "", t.name,
-                     t.weights, t.bytes);
+            cli_putf("%s{\"name\":\"%s\",\"weights\":%d,\"bytes\":%d,\"encoder\":%s}", i ? "," : "",
+                     t.name, t.weights, t.bytes, can ? "true" : "false");
         else
-            cli_putf("%-8s %7d  %5d  %15.4f\n", t.name, t.weights, t.bytes,
-                     8.0 * t.bytes / t.weights);
+            cli_putf("%-8s %7d  %5d  %15.4f  %7s\n", t.name, t.weights, t.bytes,
+                     8.0 * t.bytes / t.weights, can ? "yes" : "no");
     }
     if (json) cli_putz("]\n");
     return 0;
@@ -86,7 +96,8 @@ int cli_quant(struct cli *c) {
     const char *what = c->n_args ? c->args[0] : "";
     bool decode = strcmp(what, "decode") == 0;
     struct type t;
-    if (strcmp(what, "list") == 0 && c->n_args == 1) return list_types(c);
+    if (strcmp(what, "list") == 0 && c->n_args == 1)
+        return cli_quant_types(c, c->flag[CLI_JSON] != NULL);
     if (!decode && strcmp(what, "encode") != 0)
         return cli_usage(c, "say decode TYPE, encode TYPE or list");
     if (c->n_args != 2) return cli_usage(c, "quant %s takes one TYPE", what);
