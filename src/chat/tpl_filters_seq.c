@@ -133,7 +133,7 @@ static bool select_items(struct tpl_st *st, const struct tpl_val *v, const struc
     }
     if (by_attr && !args->n_pos) return ig_tpl_raise(st, "Missing parameter for attribute name");
     if (args->n_pos > skip && !find_func(st, &args->pos[skip++], true, &f)) return false;
-    rest.pos += skip;
+    if (skip) rest.pos += skip; /* pos may be NULL */
     rest.n_pos -= skip;
     if (!ig_tpl_iter(st, v, &l) || !ig_tpl_list(st, 0, V_LIST, &result)) return false;
     for (size_t i = 0; i < l->n; i++) {

@@ -140,7 +140,8 @@ TEMPLATES = ["{% for m in messages %}<|{{ m.role }}|>{{ m['content'] | trim }}{%
              "{%- macro f(x, y=1) -%}{{ x ~ y }}{%- endmacro -%}{{ f(messages|length) }}{% set ns = namespace(a=0) %}{% set ns.a = ns.a + 1 %}{{ ns.a }}",
              "{{ messages | tojson(indent=2) }}{{ 'a,b'.split(',') | join('-') | upper }}{{ range(3) | list }}{{ messages[0].content[::-1] }}",
              "{% if add_generation_prompt is defined and add_generation_prompt %}{{ raise_exception('x') }}{% elif tools %}{{ tools[0] }}{% else %}{{ 7 // 2 ** 3 % 4 }}{% endif %}",
-             "{% set x = messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list %}{{ x | first | default('none', true) | replace('h', 'j') }}"]
+             "{% set x = messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | list %}{{ x | first | default('none', true) | replace('h', 'j') }}",
+             "{{ messages | select | list | length }}{{ messages | reject | list }}"]
 CONTEXT = json.dumps({"messages": [{"role": "user", "content": " hi "}, {"role": "assistant", "content": "yes", "n": [1, 2.5, None, True]}],
                       "bos_token": "<s>", "add_generation_prompt": False}).encode()
 
