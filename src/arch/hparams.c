@@ -321,6 +321,9 @@ static ingle_status read_rope(struct ig_hparams *hp, const struct ig_keys *k,
         IG_TRY(whole(k, key, 0, hp->layer[il].head_k, 0, hp->layer[il].head_k, &r->dims, err));
         if (r->dims % 2 && r->pairing != IG_NOROPE) return bad(k, key, "is odd", err);
     }
+    for (uint32_t il = 0; il < hp->n_layer; il++) /* heads may differ from layer to layer */
+        if (hp->layer[il].rope && hp->rope[hp->layer[il].local].dims > hp->layer[il].head_k)
+            return bad(k, "rope.dimension_count", "is more than a layer's head has", err);
     for (int i = 0; i < (hp->row->swa_unscaled ? 1 : 2); i++) {
         struct ig_rope *r = &hp->rope[i];
         IG_TRY(read_divisors(k, arena, "rope.divisors", r->dims, &r->divisors, err));

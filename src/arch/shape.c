@@ -237,7 +237,10 @@ static ingle_status check_global(const struct shaper *s) {
     if (!embd->mat.data) return bad_role(s, IG_R_token_embd, "is missing");
     hp->n_vocab = embd->mat.rows;
     uint32_t width = g[IG_R_project_in].mat.data ? embd->mat.cols : hp->n_embd;
-    if (!g[IG_R_output].mat.data) g[IG_R_output].mat = embd->mat; /* tied */
+    if (!g[IG_R_output].mat.data) { /* tied */
+        g[IG_R_output].mat = embd->mat;
+        g[IG_R_output].n_scale = embd->n_scale;
+    }
     IG_TRY(check_mat(s, g, IG_R_token_embd, hp->n_vocab, width, 1, true));
     IG_TRY(check_mat(s, g, IG_R_output, hp->n_vocab, width, 1, true));
     IG_TRY(check_mat(s, g, IG_R_project_in, hp->n_embd, width, 1, false));
