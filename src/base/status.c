@@ -54,9 +54,13 @@ ingle_status ig_fail_in(ingle_error *err, const char *prefix_fmt, ...) {
     va_start(args, prefix_fmt);
     int n = vsnprintf(err->message, sizeof err->message, prefix_fmt, args);
     va_end(args);
-    size_t used = n < 0 ? 0 : (size_t)n;
-    if (used < sizeof err->message)
-        snprintf(err->message + used, sizeof err->message - used, ": %s", old);
+    size_t used = n < 0 ? 0 : (size_t)n, left = strlen(old) + 1;
+    if (used + 2 < sizeof err->message) { /* what does not fit is cut: a message is one line */
+        size_t room = sizeof err->message - used - 2;
+        memcpy(err->message + used, ": ", 2);
+        memcpy(err->message + used + 2, old, left < room ? left : room);
+        err->message[sizeof err->message - 1] = 0;
+    }
     make_printable(err->message, sizeof err->message);
     return err->code;
 }
