@@ -47,7 +47,7 @@ static void test_suite(void **state) {
         if (e->d_name[0] == '.') continue;
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        size_t n;
+        size_t n = 0;
         char *text = read_file(path, &n);
         assert_non_null(text);
         struct ig_arena a = {.mem = &mem};
