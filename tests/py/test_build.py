@@ -86,7 +86,7 @@ def test_one_line_build(top, tmp_path, cc):
 @pytest.mark.parametrize("cc", COMPILERS)
 def test_core_has_no_warnings(top, tmp_path, cc):
     files = [top / f for f in (top / "src/files.txt").read_text().split()]
-    sh([cc, "-std=c11", "-fsyntax-only", *WARNINGS, f"-I{top}/include", f"-I{top}/src", *files], tmp_path)
+    sh([cc, "-std=c11", "-O2", "-fsyntax-only", *WARNINGS, f"-I{top}/include", f"-I{top}/src", *files], tmp_path)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
