@@ -65,7 +65,7 @@ static void gate(const struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
 }
 
 void ig_op_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
-    float *dst = ig_row(c, op->dst, i);
+    float *dst = op->dst ? ig_row(c, op->dst, i) : NULL;
     const float *a = op->a ? ig_row(c, op->a, i) + op->a_at : NULL,
                 *b = op->b ? ig_row(c, op->b, i) + op->b_at : NULL;
     switch ((enum ig_op_kind)op->kind) {

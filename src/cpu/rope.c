@@ -11,6 +11,7 @@ static const double pi = 3.14159265358979323846;
 /* ln(m * 2^e) = e ln2 + 2 artanh((m - 1) / (m + 1)) with m in [0.7, 1.4] */
 double ig_det_log(double x) {
     int e;
+    if (!(x > 0 && x < 1e300)) return 0;
     double m = frexp(x, &e);
     if (m < 0.70710678118654752) m *= 2, e--;
     double z = (m - 1) / (m + 1), s = z * z, term = 0;
@@ -19,6 +20,7 @@ double ig_det_log(double x) {
 }
 
 static double det_exp(double x) {
+    x = x > 700 ? 700 : x >= -700 ? x : -700; /* NaN too: files may say anything */
     double n = rint(x * 1.44269504088896340736), r = x - n * 0.69314718055994530942, sum = 1;
     for (int k = 18; k >= 1; k--) sum = 1 + sum * r / k;
     return ldexp(sum, (int)n);
@@ -30,6 +32,7 @@ static double det_pow(double base, double e) {
 
 /* |a| is reduced by multiples of pi/2 in two parts; good to 1e-15 for angles below 1e6 */
 static void sin_cos(double a, double *s, double *c) {
+    if (!(fabs(a) < 1e12)) a = 0; /* no angle: a damaged file */
     double n = rint(a / (pi / 2));
     double r = (a - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11, q = r * r,
            sine = 0, cosine = 0;
