@@ -42,15 +42,6 @@ static const char *const hf_ignored[] = {".self_attn.rotary_emb.inv_freq",
                                          ".mlp.act_fn.eps",
                                          "rotary_emb.original_inv_freq"};
 
-static bool word_in(const char *list, struct ig_str word) {
-    while (list && *list) {
-        size_t n = strcspn(list, " ");
-        if (ig_str_eq((struct ig_str){list, n}, word)) return true;
-        list += n + strspn(list + n, " ");
-    }
-    return false;
-}
-
 /* Cuts a decimal number and the dot behind it off the front. */
 static bool take_number(struct ig_str *s, int32_t *out) {
     size_t n = 0;
@@ -122,8 +113,8 @@ bool ig_place_gguf(const struct ig_hparams *hp, struct ig_str name, struct ig_pl
         out->role = IG_R_ffn_gate_inp_scale;
         return true;
     }
-    if (layer && word_in(gguf_ignored, name)) out->part = IG_PART_IGNORE;
-    if (layer && word_in(hp->row->ignore, name)) out->part = IG_PART_IGNORE;
+    if (layer && ig_str_in_list(gguf_ignored, name)) out->part = IG_PART_IGNORE;
+    if (layer && ig_str_in_list(hp->row->ignore, name)) out->part = IG_PART_IGNORE;
     if (out->part == IG_PART_IGNORE) return true;
     name = renamed(hp->row->rename, name);
     if (layer && old_expert(name, out)) return true;
@@ -171,7 +162,7 @@ static bool find_hf(const struct ig_hparams *hp, struct ig_str name, bool whole,
         int32_t expert = -1;
         const char *pattern = hf_names[i].pattern;
         if ((pattern[0] == '.') != (out->layer >= 0)) continue;
-        if (hf_names[i].families && !word_in(hf_names[i].families, ig_str_of(hp->row->name)))
+        if (hf_names[i].families && !ig_str_in_list(hf_names[i].families, ig_str_of(hp->row->name)))
             continue;
         if (!match(pattern + (pattern[0] == '.'), name, &expert, &ends) || ends != whole) continue;
         out->role = hf_names[i].role;

@@ -20,18 +20,9 @@ const struct ig_row *ig_row_by_name(struct ig_str name) {
     return NULL;
 }
 
-static bool in_list(const char *list, struct ig_str word) {
-    while (list && *list) {
-        size_t n = strcspn(list, " ");
-        if (ig_str_eq((struct ig_str){list, n}, word)) return true;
-        list += n + strspn(list + n, " ");
-    }
-    return false;
-}
-
 const struct ig_row *ig_row_by_model_type(struct ig_str model_type) {
     for (size_t i = 0; i < N_ROWS; i++)
-        if (in_list(rows[i].hf ? rows[i].hf : rows[i].name, model_type)) return &rows[i];
+        if (ig_str_in_list(rows[i].hf ? rows[i].hf : rows[i].name, model_type)) return &rows[i];
     return NULL;
 }
 

@@ -22,6 +22,15 @@ bool ig_str_find(struct ig_str hay, struct ig_str needle, size_t *at) {
     return false;
 }
 
+bool ig_str_in_list(const char *list, struct ig_str word) {
+    while (list && *list) {
+        size_t n = strcspn(list, " ");
+        if (ig_str_eq((struct ig_str){list, n}, word)) return true;
+        list += n + strspn(list + n, " ");
+    }
+    return false;
+}
+
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 struct ig_str ig_str_trim(struct ig_str s) {

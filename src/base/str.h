@@ -31,6 +31,8 @@ static inline bool ig_str_ends(struct ig_str a, struct ig_str suffix) {
 }
 int ig_str_cmp(struct ig_str a, struct ig_str b);                  /* bytewise, like memcmp */
 bool ig_str_find(struct ig_str hay, struct ig_str needle, size_t *at);
+/* Is `word` one of the words of `list`, which are separated by spaces? NULL is an empty list. */
+bool ig_str_in_list(const char *list, struct ig_str word);
 struct ig_str ig_str_trim(struct ig_str s);                        /* ASCII white space at both ends */
 bool ig_str_to_i64(struct ig_str s, int64_t *out);                 /* whole string, decimal, strict */
 bool ig_str_to_f64(struct ig_str s, double *out);                  /* whole string, locale independent */

@@ -46,14 +46,11 @@ static void override_rope(struct ig_hparams *hp, const ingle_options *o) {
     hp->rope[0].factor = 1 / scale;
 }
 
-static ingle_status check_vocab(const struct ingle_model *m, ingle_error *err) {
-    if (!m->vocab || (uint32_t)ig_vocab_size(m->vocab) <= m->arch.hp.n_vocab) return INGLE_OK;
-    /* More names than rows: ids beyond the rows must never reach the embedding (sessions check);
-     * say so. */
+/* More names than rows: ids beyond the rows must never reach the embedding (sessions check). */
+static void note_vocab(const struct ingle_model *m) {
+    if (!m->vocab || (uint32_t)ig_vocab_size(m->vocab) <= m->arch.hp.n_vocab) return;
     ig_log(&m->log, INGLE_LOG_WARN, "the vocabulary names %d tokens but the model has rows for %u",
            ig_vocab_size(m->vocab), m->arch.hp.n_vocab);
-    (void)err;
-    return INGLE_OK;
 }
 
 static struct ig_str token_name(const struct ingle_model *m, enum ig_token_role role) {
@@ -87,7 +84,7 @@ static ingle_status open_parts(struct ingle_model *m, const ingle_options *o, in
                m->path);
     else if (status != INGLE_OK)
         return status;
-    IG_TRY(check_vocab(m, err));
+    note_vocab(m);
     find_template(m);
     IG_TRY(open_chat(m, err));
     m->cpu_choice = ig_options_choice(o, IG_OPT_CPU);

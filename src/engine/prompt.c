@@ -82,15 +82,14 @@ static void put_context(struct ig_buf *b, const struct ingle_model *m, const str
     ig_buf_ch(b, '}');
 }
 
-static ingle_status render_with(const struct ingle_model *m, struct ig_arena *arena,
-                                struct ig_str source, const struct ig_json *input,
-                                struct ig_str context, struct ig_buf *out,
-                                struct ig_segments *segments, ingle_error *err) {
+static ingle_status render_with(struct ig_arena *arena, struct ig_str source,
+                                const struct ig_json *input, struct ig_str context,
+                                struct ig_buf *out, struct ig_segments *segments,
+                                ingle_error *err) {
     const struct ig_json *tree;
     struct ig_template *t;
     struct clock clock = {ig_json_str(ig_json_get(input, "now"), "")};
     struct ig_template_env env = {.local_time = wall_clock, .clock_ns = clock_ns, .ud = &clock};
-    (void)m;
     IG_TRY(ig_json_parse(arena, context, NULL, &tree, err));
     IG_TRY(ig_template_compile(&t, arena->mem, source, err));
     ingle_status status = ig_template_render(t, tree, &env, out, segments, err);
@@ -110,8 +109,8 @@ ingle_status ig_prompt_render(const struct ingle_model *m, struct ig_mem *mem, s
     struct ig_buf context = {.mem = mem};
     put_context(&context, m, input, generate);
     ingle_status status = context.failed ? ig_fail_memory(err, context.n)
-                                         : render_with(m, &arena, source, input,
-                                                       ig_buf_view(&context), out, segments, err);
+                                         : render_with(&arena, source, input, ig_buf_view(&context),
+                                                       out, segments, err);
     ig_buf_free(&context);
     ig_arena_free(&arena);
     return status;
