@@ -227,6 +227,14 @@ INGLE_API ingle_status ingle_engine_run(ingle_engine *e, const char *json, size_
                                         ingle_error *err);
 /* From any thread. Unknown or finished ids are ignored; 0 cancels all. */
 INGLE_API void ingle_engine_cancel(ingle_engine *e, uint64_t id);
+/* Called with each text's embedding in order: values [width] f32, valid during the call, and the text's length in tokens.
+ * Non-zero cancels. */
+typedef int (*ingle_embedding_fn)(void *ud, size_t index, const float *values, size_t width, int32_t tokens);
+/* Embeds texts: {"input": text, [texts], [ids] or [[ids]], "pooling": "mean" (default), "last" or "first",
+ * "normalize": true (default; to length 1), "dimensions": n (the first n values only; default all)}. Queued like a request; blocks
+ * until done; fn is called on the engine's thread. ingle_engine_cancel(e, 0) ends it. The engine's conversation stays as it is. */
+INGLE_API ingle_status ingle_engine_embed(ingle_engine *e, const char *json, size_t len, ingle_embedding_fn fn, void *ud,
+                                          ingle_error *err);
 /* Keeps the engine's conversation (tokens and KV) in a file, and takes it up again. Not while a request runs. */
 INGLE_API ingle_status ingle_engine_save(ingle_engine *e, const char *path, ingle_error *err);
 INGLE_API ingle_status ingle_engine_load(ingle_engine *e, const char *path, ingle_error *err);
@@ -250,6 +258,15 @@ typedef int (*ingle_logits_fn)(void *ud, size_t position, const float *logits);
 /* Like ingle_session_sync but delivers the logits of every position it computes (from a fresh timeline: all). */
 INGLE_API ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_t n, ingle_logits_fn fn,
                                                void *ud, ingle_error *err);
+typedef enum ingle_pooling {
+    INGLE_POOL_MEAN = 0, /* of all positions */
+    INGLE_POOL_LAST = 1, /* the last position: what decoder models are trained on */
+    INGLE_POOL_FIRST = 2 /* the first position (CLS) */
+} ingle_pooling;
+/* Computes ids[0..n) from a fresh timeline and writes the pooled hidden state after the final norm to out
+ * [ingle_model_width]; not normalised. No logits are computed. */
+INGLE_API ingle_status ingle_session_embed(ingle_session *s, const int32_t *ids, size_t n, ingle_pooling pooling, float *out,
+                                           ingle_error *err);
 /* Chooses the next token from the logits with the session's sampling options, and remembers it for penalties. Does not append it. */
 INGLE_API ingle_status ingle_session_sample(ingle_session *s, int32_t *id, ingle_error *err);
 /* Tokens held; pointer valid until the next call on the session. */
@@ -261,6 +278,17 @@ INGLE_API ingle_status ingle_session_save(ingle_session *s, const char *path, in
 INGLE_API ingle_status ingle_session_load(ingle_session *s, const char *path, ingle_error *err);
 /* Bytes this session holds for KV and scratch. */
 INGLE_API size_t ingle_session_bytes(const ingle_session *s);
+
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
+
+/* Pushes a JSON array of what this machine could compute on, usable ones first: {"id": "cpu", "kind": "cpu" or "gpu", "name",
+ * "threads", "memory_bytes", "kernels": instruction set, "usable": bool, "reason": why not, else ""}. */
+INGLE_API ingle_status ingle_devices(ingle_text_fn fn, void *ud, ingle_error *err);
+/* Pushes a JSON report: {"version", "system", "devices", "model": what `m` needs and whether it fits (null without a model),
+ * "speed": measured memory bandwidth and the tokens a second it allows, "problems": [{"severity": "error", "warning" or "note",
+ * "what", "hint"}]}. Measures for about 100 ms. `m` and `options` may be NULL. */
+INGLE_API ingle_status ingle_doctor(const ingle_model *m, const ingle_options *options, ingle_text_fn fn, void *ud,
+                                    ingle_error *err);
 
 /* ---- Families ---------------------------------------------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@ struct ig_pass {
     uint32_t n;
     const uint32_t *wanted; /* indices of tokens whose logits are wanted, ascending */
     uint32_t n_wanted;
+    bool hidden; /* stop behind the final norm: hidden states in place of logits */
 };
 
 struct ig_cpu;
@@ -28,6 +29,7 @@ struct ig_cpu_config {
     const char *kernels; /* "auto", "scalar", "avx2", "avx512" */
     unsigned threads;    /* >= 1 */
     uint32_t context;    /* of the timelines: longrope chooses by it */
+    bool background;     /* worker threads at lower priority */
     const _Atomic bool *cancel;
 };
 
@@ -39,6 +41,8 @@ void ig_cpu_close(struct ig_cpu *c);
 ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_error *err);
 /* Logits [n_vocab] of wanted row i of the last run; valid until the next. */
 const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i);
+/* Hidden state [n_embd] of wanted row i of a run that asked for it; valid until the next. */
+const float *ig_cpu_hidden(const struct ig_cpu *c, uint32_t i);
 const char *ig_cpu_kernels_name(const struct ig_cpu *c);
 
 #endif

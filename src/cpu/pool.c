@@ -28,6 +28,7 @@ struct ig_pool {
     unsigned threads, started; /* started: workers that run, besides the caller */
     void (*fn)(void *ud, unsigned thread);
     void *ud;
+    bool background;                    /* workers run at lower priority */
     _Alignas(64) _Atomic uint32_t next; /* work counter */
     _Alignas(64) _Atomic uint32_t arrived;
     _Alignas(64) _Atomic uint32_t generation; /* of the barrier */
@@ -101,6 +102,7 @@ static void run_here(struct ig_pool *p, unsigned thread) {
 static void work(void *ud) {
     struct worker *w = ud;
     struct ig_pool *p = w->pool;
+    if (p->background) ig_os_thread_background();
     for (uint32_t seen = 0;; seen++) {
         wait_change(p, &p->job, seen, true);
         if (atomic_load(&p->quit)) return;
@@ -132,13 +134,14 @@ ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *, unsigned), void *
 }
 
 ingle_status ig_pool_open(struct ig_pool **out, struct ig_mem *mem, unsigned threads,
-                          ingle_error *err) {
+                          bool background, ingle_error *err) {
     size_t size = sizeof(struct ig_pool) + (size_t)(threads - 1) * sizeof(struct worker);
     struct ig_pool *p = ig_calloc(mem, 1, size);
     *out = NULL;
     if (!p) return ig_fail_memory(err, size);
     p->mem = mem;
     p->threads = threads;
+    p->background = background;
     ig_os_mutex_init(&p->mutex);
     ig_os_cond_init(&p->cond);
     *out = p;

@@ -9,9 +9,9 @@
 
 struct ig_pool;
 
-/* `threads` >= 1, the caller counts as one. */
+/* `threads` >= 1, the caller counts as one. `background`: workers run at lower priority. */
 ingle_status ig_pool_open(struct ig_pool **out, struct ig_mem *mem, unsigned threads,
-                          ingle_error *err);
+                          bool background, ingle_error *err);
 void ig_pool_close(struct ig_pool *p);
 unsigned ig_pool_threads(const struct ig_pool *p);
 ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *ud, unsigned thread), void *ud,

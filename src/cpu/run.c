@@ -230,7 +230,7 @@ static ingle_status open_parts(struct ig_cpu *c, const struct ig_cpu_config *con
     survey(c);
     IG_TRY(make_slopes(c, err));
     IG_TRY(make_frequencies(c, err));
-    IG_TRY(ig_pool_open(&c->pool, c->mem, config->threads, err));
+    IG_TRY(ig_pool_open(&c->pool, c->mem, config->threads, config->background, err));
     c->scratch = ig_calloc(c->mem, config->threads, sizeof *c->scratch);
     if (!c->scratch) return ig_fail_memory(err, config->threads * sizeof *c->scratch);
     size_t bytes = c->k->scratch_bytes(c->max_cols);
@@ -275,7 +275,7 @@ ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_erro
     IG_TRY(grow(c, pass->n, pass->n_wanted, err));
     c->pass = *pass;
     c->from = 0;
-    c->to = pass->n_wanted ? c->plan->n_ops : c->plan->gather;
+    c->to = !pass->n_wanted ? c->plan->gather : pass->hidden ? c->plan->hidden : c->plan->n_ops;
     IG_TRY(ig_pool_run(c->pool, walk, c, err));
     if (atomic_load(c->cancel)) return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled");
     return INGLE_OK;
@@ -283,6 +283,9 @@ ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_erro
 
 const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i) {
     return ig_row(c, IG_B_LOGITS, i);
+}
+const float *ig_cpu_hidden(const struct ig_cpu *c, uint32_t i) {
+    return ig_row(c, IG_B_XO, i);
 }
 const char *ig_cpu_kernels_name(const struct ig_cpu *c) {
     return c->k->name;

@@ -2,6 +2,7 @@
  * checked when it is submitted and run when its turn comes; its events are delivered from the
  * engine's thread. The timeline is kept between requests, so a conversation that grows computes
  * only what is new. */
+#include "engine/embed.h"
 #include "engine/prompt.h"
 #include "engine/session.h"
 
@@ -17,6 +18,7 @@ struct request {
     const struct ig_json *json;
     ingle_options *options;
     ingle_event_fn fn;
+    ingle_embedding_fn embed; /* instead of fn: a request for embeddings */
     void *ud;
     bool cancelled; /* by the host, guarded by the engine's mutex */
 };
@@ -31,6 +33,7 @@ struct ingle_engine {
     const struct ingle_model *model;
     ingle_options *options;
     struct ingle_session *session;
+    struct ingle_session *embedder; /* opened at the first request for embeddings */
     struct ig_thread thread;
     struct ig_mutex mutex;
     struct ig_cond changed;
@@ -226,6 +229,17 @@ static void drop_request(struct request *r, ingle_error *error) {
     if (r->fn) r->fn(r->ud, &event);
 }
 
+/* Embeddings have a timeline of their own, so that the conversation stays. */
+static void run_embed(struct ingle_engine *e, struct request *r, ingle_error *error) {
+    struct ingle_session *s = e->embedder;
+    if (!s && ingle_session_open(&s, e->model, e->options, error) != INGLE_OK) return;
+    ig_os_lock(&e->mutex);
+    e->embedder = s;
+    atomic_store(&s->cancel, r->cancelled || e->quit);
+    ig_os_unlock(&e->mutex);
+    ig_embed_run(s, &e->mem, r->json, r->embed, r->ud, error);
+}
+
 static struct request *next_request(struct ingle_engine *e, bool *run) {
     ig_os_lock(&e->mutex);
     while (!e->queue && !e->quit) ig_os_wait(&e->changed, &e->mutex);
@@ -244,9 +258,12 @@ static void work(void *ud) {
     struct ingle_engine *e = ud;
     struct request *r;
     bool run;
+    if (ig_options_bool(e->options, IG_OPT_BACKGROUND)) ig_os_thread_background();
     while ((r = next_request(e, &run))) {
         ingle_error error = {INGLE_OK, "", ""};
-        if (run)
+        if (run && r->embed)
+            run_embed(e, r, &error);
+        else if (run)
             run_request(e, r, &error);
         else
             drop_request(r, &error);
@@ -298,11 +315,13 @@ void ingle_engine_close(ingle_engine *e) {
         ig_os_lock(&e->mutex);
         e->quit = true;
         atomic_store(&e->session->cancel, true);
+        if (e->embedder) atomic_store(&e->embedder->cancel, true);
         ig_os_wake_all(&e->changed);
         ig_os_unlock(&e->mutex);
         ig_os_thread_join(&e->thread);
     }
     ingle_session_close(e->session);
+    ingle_session_close(e->embedder);
     ingle_options_free(e->options);
     ig_os_cond_free(&e->changed);
     ig_os_mutex_free(&e->mutex);
@@ -323,18 +342,20 @@ static ingle_status read_request(struct ingle_engine *e, struct request *r, stru
     }
     if (!ig_json_is(r->json, IG_JSON_OBJECT))
         return ig_fail(err, INGLE_BAD_REQUEST,
-                       "give {\"messages\": [...]} or {\"prompt\": \"...\"}",
+                       r->embed ? "give {\"input\": [...]}"
+                                : "give {\"messages\": [...]} or {\"prompt\": \"...\"}",
                        "the request is not a JSON object");
     IG_TRY(ig_options_copy(&r->options, e->options, err));
     return ig_options_apply_json(r->options, r->json, err);
 }
 
-ingle_status ingle_engine_submit(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn,
-                                 void *ud, uint64_t *id, ingle_error *err) {
+static ingle_status submit(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn,
+                           ingle_embedding_fn embed, void *ud, uint64_t *id, ingle_error *err) {
     struct request *r = ig_calloc(&e->mem, 1, sizeof *r);
     if (!r) return ig_fail_memory(err, sizeof *r);
     r->arena.mem = &e->mem;
     r->fn = fn;
+    r->embed = embed;
     r->ud = ud;
     ingle_status status = read_request(e, r, (struct ig_str){json, len}, err);
     if (status != INGLE_OK) {
@@ -350,6 +371,11 @@ ingle_status ingle_engine_submit(ingle_engine *e, const char *json, size_t len, 
     ig_os_wake_all(&e->changed);
     ig_os_unlock(&e->mutex);
     return INGLE_OK;
+}
+
+ingle_status ingle_engine_submit(ingle_engine *e, const char *json, size_t len, ingle_event_fn fn,
+                                 void *ud, uint64_t *id, ingle_error *err) {
+    return submit(e, json, len, fn, NULL, ud, id, err);
 }
 
 static bool is_pending(const struct ingle_engine *e, uint64_t id) {
@@ -380,11 +406,23 @@ ingle_status ingle_engine_run(ingle_engine *e, const char *json, size_t len, ing
     return ingle_engine_wait(e, id, err);
 }
 
+ingle_status ingle_engine_embed(ingle_engine *e, const char *json, size_t len,
+                                ingle_embedding_fn fn, void *ud, ingle_error *err) {
+    uint64_t id;
+    if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_engine_embed: fn is NULL");
+    IG_TRY(submit(e, json, len, NULL, fn, ud, &id, err));
+    return ingle_engine_wait(e, id, err);
+}
+
 void ingle_engine_cancel(ingle_engine *e, uint64_t id) {
     ig_os_lock(&e->mutex);
     for (struct request *r = e->queue; r; r = r->next)
         if (!id || r->id == id) r->cancelled = true;
-    if (e->running && (!id || e->running->id == id)) atomic_store(&e->session->cancel, true);
+    if (e->running && (!id || e->running->id == id)) {
+        e->running->cancelled = true; /* an embedder that is only now opened sees this */
+        atomic_store(&e->session->cancel, true);
+        if (e->embedder) atomic_store(&e->embedder->cancel, true);
+    }
     ig_os_unlock(&e->mutex);
 }
 

@@ -62,6 +62,7 @@ static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
     struct ig_cpu_config config = {.kernels = ingle_options_get(s->options, "cpu"),
                                    .threads = pick_threads(m, s->options),
                                    .context = s->context,
+                                   .background = ig_options_bool(s->options, IG_OPT_BACKGROUND),
                                    .cancel = &s->cancel};
     return ig_cpu_open(&s->cpu, &s->mem, &m->plan, &config, err);
 }
@@ -123,8 +124,8 @@ void ig_session_cut(struct ingle_session *s, uint32_t n) {
     }
 }
 
-static ingle_status check_ids(const struct ingle_session *s, const int32_t *ids, size_t n,
-                              ingle_error *err) {
+ingle_status ig_session_check_ids(const struct ingle_session *s, const int32_t *ids, size_t n,
+                                  ingle_error *err) {
     if (!n)
         return ig_fail(err, INGLE_BAD_ARGUMENT,
                        "give at least one token; many models begin with BOS",
@@ -141,22 +142,28 @@ static ingle_status check_ids(const struct ingle_session *s, const int32_t *ids,
     return INGLE_OK;
 }
 
-/* ids[s->n .. s->n + n) in one pass, logits of the last or of all. */
-static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n, bool last,
-                             bool all, ingle_error *err) {
-    uint32_t end = s->n + n, wanted = all ? n : last ? 1 : 0;
+/* ids[s->n .. s->n + n) in one pass; logits (or hidden states) of the last `wanted` of them. */
+static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n,
+                             uint32_t wanted, bool hidden, ingle_error *err) {
+    uint32_t end = s->n + n;
     IG_TRY(ig_cache_reserve(&s->cache, end, err));
     for (uint32_t i = 0; i < n; i++)
         s->pass[i] = (struct ig_pass_token){ids[s->n + i], s->n + i, &s->cache};
-    for (uint32_t i = 0; i < wanted; i++) s->wanted[i] = all ? i : n - 1;
+    for (uint32_t i = 0; i < wanted; i++) s->wanted[i] = n - wanted + i;
     s->logits = NULL;
-    struct ig_pass pass = {.tokens = s->pass, .n = n, .wanted = s->wanted, .n_wanted = wanted};
+    struct ig_pass pass = {
+        .tokens = s->pass, .n = n, .wanted = s->wanted, .n_wanted = wanted, .hidden = hidden};
     IG_TRY(ig_cpu_run(s->cpu, &pass, err));
     if (ids != s->tokens) memcpy(s->tokens + s->n, ids + s->n, n * sizeof *ids);
     s->n = end;
     ig_cache_advance(&s->cache, end);
-    if (wanted) s->logits = ig_cpu_logits(s->cpu, wanted - 1);
+    if (wanted && !hidden) s->logits = ig_cpu_logits(s->cpu, wanted - 1);
     return INGLE_OK;
+}
+
+ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,
+                               uint32_t wanted, ingle_error *err) {
+    return run_pass(s, ids, n, wanted, true, err);
 }
 
 static ingle_status told_to_stop(ingle_error *err) {
@@ -165,7 +172,7 @@ static ingle_status told_to_stop(ingle_error *err) {
 
 ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n,
                              ig_session_progress_fn fn, void *ud, ingle_error *err) {
-    IG_TRY(check_ids(s, ids, n, err));
+    IG_TRY(ig_session_check_ids(s, ids, n, err));
     uint32_t same = ig_session_common(s, ids, n);
     if (same == n && s->n == n && s->logits) return INGLE_OK;
     ig_session_cut(s, same < n ? same : (uint32_t)n - 1);
@@ -188,13 +195,13 @@ ingle_status ingle_session_sync(ingle_session *s, const int32_t *ids, size_t n, 
 ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_t n,
                                      ingle_logits_fn fn, void *ud, ingle_error *err) {
     atomic_store(&s->cancel, false);
-    IG_TRY(check_ids(s, ids, n, err));
+    IG_TRY(ig_session_check_ids(s, ids, n, err));
     uint32_t same = ig_session_common(s, ids, n);
     ig_session_cut(s, same < n ? same : (uint32_t)n - 1);
     while (s->n < n) {
         uint32_t left = (uint32_t)n - s->n, take = left < s->batch ? left : s->batch, from = s->n;
         if (take > EACH) take = EACH;
-        IG_TRY(run_pass(s, ids, take, true, true, err));
+        IG_TRY(run_pass(s, ids, take, take, false, err));
         for (uint32_t i = 0; i < take; i++)
             if (fn(ud, from + i, ig_cpu_logits(s->cpu, i))) return told_to_stop(err);
     }
@@ -202,10 +209,10 @@ ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_
 }
 
 ingle_status ig_session_step(struct ingle_session *s, int32_t id, ingle_error *err) {
-    IG_TRY(check_ids(s, &id, 1, err));
+    IG_TRY(ig_session_check_ids(s, &id, 1, err));
     if (s->n >= s->context) return ig_cache_reserve(&s->cache, s->context + 1, err); /* says so */
     s->tokens[s->n] = id; /* run_pass reads ids[s->n] */
-    return run_pass(s, s->tokens, 1, true, false, err);
+    return run_pass(s, s->tokens, 1, 1, false, err);
 }
 
 ingle_status ingle_session_step(ingle_session *s, int32_t id, ingle_error *err) {

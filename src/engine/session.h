@@ -28,12 +28,18 @@ struct ingle_session {
 /* Cuts the timeline to at most n tokens; fewer stay if a window's ring has forgotten what they
  * need. */
 void ig_session_cut(struct ingle_session *s, uint32_t n);
+ingle_status ig_session_check_ids(const struct ingle_session *s, const int32_t *ids, size_t n,
+                                  ingle_error *err);
 uint32_t ig_session_common(const struct ingle_session *s, const int32_t *ids, size_t n);
 /* As ingle_session_sync, reporting prompt progress to fn (may be NULL): tokens done of n. Non-zero
  * cancels. */
 typedef int (*ig_session_progress_fn)(void *ud, size_t done, size_t n);
 ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n,
                              ig_session_progress_fn fn, void *ud, ingle_error *err);
+/* ids[s->n .. s->n + n) in one pass of at most `batch`; hidden states of the last `wanted` of them
+ * (ig_cpu_hidden). */
+ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,
+                               uint32_t wanted, ingle_error *err);
 ingle_status ig_session_step(struct ingle_session *s, int32_t id, ingle_error *err);
 /* A sampler for the options, knowing the model's token texts and end tokens. */
 ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,

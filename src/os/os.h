@@ -54,9 +54,16 @@ void ig_os_wait(struct ig_cond *c, struct ig_mutex *m);
 bool ig_os_wait_for(struct ig_cond *c, struct ig_mutex *m, double seconds); /* false on time-out */
 void ig_os_wake_all(struct ig_cond *c);
 void ig_os_yield(void);
+/* The calling thread gives way to others from now on; only for threads that are ours. */
+void ig_os_thread_background(void);
 
 /* CPUs this process may use: affinity mask and cgroup quota counted, at least 1. */
 unsigned ig_os_cpu_count(void);
+/* Name of the processor as the system tells it, "" if it does not. */
+void ig_os_cpu_name(char *out, size_t cap);
+/* "linux", "macos", "windows", ...; static. */
+const char *ig_os_name(void);
+uint64_t ig_os_memory_available(void); /* bytes that could be used without swapping, 0 if unknown */
 uint64_t ig_os_memory_total(void); /* bytes, 0 if unknown; the cgroup limit if lower */
 size_t ig_os_page_size(void);
 const char *ig_os_env(const char *name);

@@ -31,7 +31,11 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __APPLE__
+#include <mach/mach.h>
 #include <sys/sysctl.h>
+#endif
+#ifdef __linux__
+#include <sys/resource.h>
 #endif
 
 static const char *const HINT_DISK = "check that the disk has room and the folder may be written";
@@ -611,6 +615,79 @@ unsigned ig_os_cpu_count(void) {
 uint64_t ig_os_memory_total(void) {
     return platform_memory();
 }
+
+#ifdef __linux__
+/* The value behind "name   :" on a line of a /proc file, up to the line's end. */
+static bool proc_value(const char *path, const char *name, char *out, size_t cap) {
+    FILE *f = fopen(path, "re");
+    char line[512];
+    bool found = false;
+    while (f && !found && fgets(line, sizeof line, f)) {
+        size_t n = strlen(name);
+        char *colon = strchr(line, ':');
+        if (strncmp(line, name, n) != 0 || !colon || !strchr("\t :", line[n])) continue;
+        colon += 1 + strspn(colon + 1, " \t");
+        colon[strcspn(colon, "\n")] = 0;
+        snprintf(out, cap, "%s", colon);
+        found = true;
+    }
+    if (f) fclose(f);
+    return found;
+}
+
+void ig_os_cpu_name(char *out, size_t cap) {
+    if (!proc_value("/proc/cpuinfo", "model name", out, cap) &&
+        !proc_value("/proc/cpuinfo", "Model", out, cap))
+        *out = 0;
+}
+
+uint64_t ig_os_memory_available(void) {
+    char text[64];
+    if (!proc_value("/proc/meminfo", "MemAvailable", text, sizeof text)) return 0;
+    uint64_t bytes = (uint64_t)strtoull(text, NULL, 10) * 1024, total = platform_memory();
+    return bytes < total ? bytes : total;
+}
+
+void ig_os_thread_background(void) {
+    setpriority(PRIO_PROCESS, 0, 10); /* on Linux: of the calling thread alone */
+}
+
+const char *ig_os_name(void) {
+    return "linux";
+}
+#elif defined(__APPLE__)
+void ig_os_cpu_name(char *out, size_t cap) {
+    size_t n = cap;
+    if (sysctlbyname("machdep.cpu.brand_string", out, &n, NULL, 0)) *out = 0;
+}
+
+uint64_t ig_os_memory_available(void) {
+    vm_statistics64_data_t s;
+    mach_msg_type_number_t n = HOST_VM_INFO64_COUNT;
+    if (host_statistics64(mach_host_self(), HOST_VM_INFO64, (host_info64_t)&s, &n) != KERN_SUCCESS)
+        return 0;
+    return ((uint64_t)s.free_count + s.inactive_count + s.purgeable_count) * ig_os_page_size();
+}
+
+void ig_os_thread_background(void) {
+    pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0);
+}
+
+const char *ig_os_name(void) {
+    return "macos";
+}
+#else
+void ig_os_cpu_name(char *out, size_t cap) {
+    if (cap) *out = 0;
+}
+uint64_t ig_os_memory_available(void) {
+    return 0;
+}
+void ig_os_thread_background(void) {}
+const char *ig_os_name(void) {
+    return "unix";
+}
+#endif
 
 size_t ig_os_page_size(void) {
     long n = sysconf(_SC_PAGESIZE);

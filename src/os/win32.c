@@ -427,6 +427,24 @@ unsigned ig_os_cpu_count(void) {
     return n ? n : 1;
 }
 
+void ig_os_cpu_name(char *out, size_t cap) {
+    DWORD n = GetEnvironmentVariableA("PROCESSOR_IDENTIFIER", out, (DWORD)cap);
+    if (!n || n >= cap) *out = 0;
+}
+
+const char *ig_os_name(void) {
+    return "windows";
+}
+
+void ig_os_thread_background(void) {
+    SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);
+}
+
+uint64_t ig_os_memory_available(void) {
+    MEMORYSTATUSEX s = {.dwLength = sizeof s};
+    return GlobalMemoryStatusEx(&s) ? s.ullAvailPhys : 0;
+}
+
 uint64_t ig_os_memory_total(void) {
     MEMORYSTATUSEX s = {.dwLength = sizeof s};
     uint64_t total = GlobalMemoryStatusEx(&s) ? s.ullTotalPhys : 0;

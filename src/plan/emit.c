@@ -406,6 +406,7 @@ static void emit_output(struct emitter *e) {
     simple(e, IG_OP_GATHER, IG_B_XO, IG_B_X, 0, e->hp->n_embd, 0, IG_OPF_OUT);
     if (has(g, IG_R_output_norm) || e->hp->bare_norm)
         norm(e, IG_B_XO, IG_B_XO, &g[IG_R_output_norm], e->hp->n_embd, IG_OPF_OUT);
+    e->p->hidden = e->p->n_ops;
     if (has(g, IG_R_project_out))
         linear(e, IG_B_XO, IG_B_HO, &g[IG_R_project_out], IG_OPF_OUT), h = IG_B_HO;
     linear(e, h, IG_B_LOGITS, &g[IG_R_output], IG_OPF_OUT);

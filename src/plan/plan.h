@@ -67,6 +67,7 @@ struct ig_plan {
     struct ig_op *ops;
     uint32_t n_ops, cap;
     uint32_t gather;            /* index of the GATHER op: the head of the model begins there */
+    uint32_t hidden; /* index behind the final norm: up to here IG_B_XO becomes the hidden state */
     uint32_t width[IG_B_COUNT]; /* floats a row, 0 = unused */
 };
 

@@ -1,0 +1,282 @@
+/* What this machine can do, and why not more: the device list and the report of `ingle doctor`.
+ * Nothing here changes how a model is run. The speed is the measured memory bandwidth divided by
+ * the bytes a token needs: a limit that decoding comes near, not a promise. */
+#include "cpu/kernels.h"
+#include "engine/model.h"
+#include "kv/cache.h"
+#include "os/os.h"
+
+#include <stdio.h>
+
+enum {
+    PROBE_BYTES = 96 << 20, /* beyond the caches of desktop processors */
+    PROBE_THREADS = 16,
+    LEAST_MEMORY = 1 << 30, /* no probe on a machine with less to spare */
+    NAME = 128
+};
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define ARCH "x86_64"
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define ARCH "aarch64"
+#else
+#define ARCH "other"
+#endif
+
+/* ---- Devices ---- */
+
+/* GPU drivers whose presence is worth a word: a user who has one asks why it is idle. */
+static const struct {
+    const char *id, *name, *library[3];
+} drivers[] = {
+    {"cuda", "CUDA driver", {"libcuda.so.1", "nvcuda.dll", NULL}},
+    {"opencl", "OpenCL driver", {"libOpenCL.so.1", "OpenCL.dll", NULL}},
+    {"metal", "Metal", {"/System/Library/Frameworks/Metal.framework/Metal", NULL, NULL}},
+};
+
+static bool has_driver(const char *const library[3]) {
+    for (int i = 0; i < 3 && library[i]; i++) {
+        void *lib = ig_os_dl_open(library[i]);
+        ig_os_dl_close(lib);
+        if (lib) return true;
+    }
+    return false;
+}
+
+static void put_cpu(struct ig_buf *b, const char *kernels) {
+    char name[NAME];
+    ig_os_cpu_name(name, sizeof name);
+    ig_buf_z(b, "{\"id\":\"cpu\",\"kind\":\"cpu\",\"name\":");
+    ig_json_put_str(b, ig_str_of(name[0] ? name : ARCH));
+    ig_buf_f(b, ",\"threads\":%u,\"memory_bytes\":%llu,\"kernels\":\"%s\"", ig_os_cpu_count(),
+             (unsigned long long)ig_os_memory_total(), kernels);
+    ig_buf_z(b, ",\"usable\":true,\"reason\":\"\"}");
+}
+
+static void put_devices(struct ig_buf *b, const char *kernels) {
+    ig_buf_ch(b, '[');
+    put_cpu(b, kernels);
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
+        if (!has_driver(drivers[i].library)) continue;
+        ig_buf_f(
+            b,
+            ",{\"id\":\"%s\",\"kind\":\"gpu\",\"name\":\"%s\",\"threads\":0,\"memory_bytes\":0,"
+            "\"kernels\":\"\",\"usable\":false,\"reason\":\"the driver is here, but this version "
+            "of ingle computes on the CPU only\"}",
+            drivers[i].id, drivers[i].name);
+    }
+    ig_buf_ch(b, ']');
+}
+
+static ingle_status push(struct ig_buf *b, ingle_text_fn fn, void *ud, ingle_error *err) {
+    ingle_status status = INGLE_OK;
+    if (b->failed)
+        status = ig_fail_memory(err, b->n);
+    else if (fn(ud, b->p, b->n))
+        status = ig_fail(err, INGLE_CANCELLED, NULL, "stopped by the caller");
+    ig_buf_free(b);
+    return status;
+}
+
+ingle_status ingle_devices(ingle_text_fn fn, void *ud, ingle_error *err) {
+    struct ig_mem mem = {0};
+    struct ig_buf b = {.mem = &mem};
+    if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_devices: fn is NULL");
+    put_devices(&b, ig_kernels_choose("auto")->name);
+    return push(&b, fn, ud, err);
+}
+
+/* ---- Bandwidth ---- */
+
+struct probe {
+    uint64_t *words;
+    size_t n;
+    bool fill;
+    uint64_t sum;
+};
+
+static void probe_part(void *ud) {
+    struct probe *p = ud;
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    if (p->fill) memset(p->words, 1, p->n * sizeof *p->words);
+    for (size_t i = 0; !p->fill && i + 4 <= p->n; i += 4) {
+        a += p->words[i];
+        b += p->words[i + 1];
+        c += p->words[i + 2];
+        d += p->words[i + 3];
+    }
+    p->sum = a + b + c + d;
+}
+
+/* Runs all parts at once; a thread that cannot be started is done here. */
+static void probe_all(struct probe *parts, unsigned n, bool fill) {
+    struct ig_thread threads[PROBE_THREADS];
+    bool started[PROBE_THREADS] = {false};
+    for (unsigned i = 1; i < n; i++) {
+        parts[i].fill = fill;
+        started[i] = ig_os_thread_start(&threads[i], probe_part, &parts[i], 0, NULL) == INGLE_OK;
+    }
+    parts[0].fill = fill;
+    for (unsigned i = 0; i < n; i++)
+        if (!started[i]) probe_part(&parts[i]);
+    for (unsigned i = 1; i < n; i++)
+        if (started[i]) ig_os_thread_join(&threads[i]);
+}
+
+/* Bytes a second that the threads of a session read together; 0 if it could not be measured. */
+static double measure_bandwidth(struct ig_mem *mem, unsigned threads) {
+    struct probe parts[PROBE_THREADS] = {{0}};
+    unsigned n = threads > PROBE_THREADS ? PROBE_THREADS : threads;
+    uint64_t available = ig_os_memory_available();
+    if (available && available < LEAST_MEMORY) return 0;
+    uint64_t *words = ig_alloc(mem, PROBE_BYTES);
+    if (!words) return 0;
+    size_t each = PROBE_BYTES / sizeof *words / n;
+    for (unsigned i = 0; i < n; i++)
+        parts[i] = (struct probe){.words = words + each * i, .n = each};
+    probe_all(parts, n, true);
+    double best = 0;
+    for (int run = 0; run < 3; run++) {
+        double start = ig_os_seconds();
+        probe_all(parts, n, false);
+        double seconds = ig_os_seconds() - start;
+        if (seconds > 0 && (double)(each * n * sizeof *words) / seconds > best)
+            best = (double)(each * n * sizeof *words) / seconds;
+    }
+    ig_free(mem, words);
+    return best;
+}
+
+/* ---- Report ---- */
+
+struct report {
+    struct ig_mem *mem;
+    const struct ingle_model *m;
+    const ingle_options *options;
+    const char *kernels;
+    unsigned threads;
+    uint64_t total, available, needed, per_token;
+    double bandwidth;
+    struct ig_buf problems;
+};
+
+static void add_problem(struct report *r, const char *severity, const char *hint,
+                        const char *what) {
+    struct ig_buf *b = &r->problems;
+    ig_buf_f(b, "%s{\"severity\":\"%s\",\"what\":", b->n ? "," : "", severity);
+    ig_json_put_str(b, ig_str_of(what));
+    ig_buf_z(b, ",\"hint\":");
+    ig_json_put_str(b, ig_str_of(hint));
+    ig_buf_ch(b, '}');
+}
+
+/* Bytes of weights that one token's pass reads: experts count by the share that is used. */
+static uint64_t bytes_per_token(const struct ingle_model *m) {
+    const struct ig_hparams *hp = &m->arch.hp;
+    double total = 0;
+    for (uint32_t i = 0; i < m->plan.n_ops; i++) {
+        const struct ig_op *op = &m->plan.ops[i];
+        double share = 1;
+        if (op->kind != IG_OP_LINEAR && op->kind != IG_OP_EXPERT_LINEAR) continue;
+        if (op->kind == IG_OP_EXPERT_LINEAR && hp->n_expert)
+            share = (double)hp->n_expert_used / hp->n_expert;
+        for (unsigned j = 0; j < op->n_to; j++) {
+            const struct ig_mat *w = &op->w[j]->mat;
+            total += share * (double)w->row_bytes * w->rows * (w->count ? w->count : 1);
+        }
+    }
+    return (uint64_t)total;
+}
+
+static void survey_model(struct report *r) {
+    char what[160];
+    const struct ingle_model *m = r->m;
+    uint64_t context = (uint64_t)ig_options_int(r->options, IG_OPT_CONTEXT);
+    if (!context) context = m->arch.hp.n_context < 4096 ? m->arch.hp.n_context : 4096;
+    r->needed = ig_model_weight_bytes(m) + m->arch.copied_bytes +
+                context * ig_model_kv_bytes(m, ig_options_choice(r->options, IG_OPT_KV));
+    r->per_token = bytes_per_token(m);
+    if (r->total && r->needed > r->total) {
+        snprintf(what, sizeof what, "the model needs %.1f GB, the machine has %.1f GB of memory",
+                 (double)r->needed / 1e9, (double)r->total / 1e9);
+        add_problem(r, "error", "choose a smaller model or a smaller quantisation", what);
+    } else if (r->available && r->needed > r->available) {
+        snprintf(what, sizeof what, "the model needs %.1f GB, %.1f GB are free now",
+                 (double)r->needed / 1e9, (double)r->available / 1e9);
+        add_problem(r, "warning", "close other programs or lower the context", what);
+    }
+    if (!m->template_text.p)
+        add_problem(r, "note", "give the messages as one prompt, or a template",
+                    "the model has no chat template");
+}
+
+static void survey_machine(struct report *r) {
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
+        if (has_driver(drivers[i].library)) {
+            char what[96];
+            snprintf(what, sizeof what, "%s found, but not used", drivers[i].name);
+            add_problem(r, "note", "this version of ingle computes on the CPU only", what);
+        }
+    if (!strcmp(r->kernels, "scalar"))
+        add_problem(r, "warning", "a processor with AVX2 is many times faster",
+                    "only the portable kernels run on this processor");
+    if (r->threads < 2)
+        add_problem(r, "note", "allow the process more processors",
+                    "only one thread may be used (affinity or container limit)");
+}
+
+static void put_model(const struct report *r, struct ig_buf *b) {
+    if (!r->m) {
+        ig_buf_z(b, "null");
+        return;
+    }
+    ig_buf_z(b, "{\"path\":");
+    ig_json_put_str(b, ig_str_of(r->m->path));
+    ig_buf_f(b, ",\"family\":\"%s\",\"weights_bytes\":%llu,\"needed_bytes\":%llu,\"fits\":%s}",
+             r->m->arch.hp.row->name, (unsigned long long)ig_model_weight_bytes(r->m),
+             (unsigned long long)r->needed, r->total && r->needed > r->total ? "false" : "true");
+}
+
+static void put_report(const struct report *r, struct ig_buf *b) {
+    char name[NAME];
+    ig_os_cpu_name(name, sizeof name);
+    ig_buf_f(b, "{\"version\":\"%s\",\"system\":{\"os\":\"%s\",\"arch\":\"" ARCH "\",\"cpu\":",
+             ingle_version(), ig_os_name());
+    ig_json_put_str(b, ig_str_of(name));
+    ig_buf_f(b, ",\"threads\":%u,\"memory_bytes\":%llu,\"memory_available_bytes\":%llu}",
+             r->threads, (unsigned long long)r->total, (unsigned long long)r->available);
+    ig_buf_z(b, ",\"devices\":");
+    put_devices(b, r->kernels);
+    ig_buf_z(b, ",\"model\":");
+    put_model(r, b);
+    ig_buf_z(b, ",\"speed\":{\"memory_bytes_per_second\":");
+    ig_json_put_f64(b, r->bandwidth);
+    ig_buf_f(b, ",\"model_bytes_per_token\":%llu,\"tokens_per_second_limit\":",
+             (unsigned long long)r->per_token);
+    ig_json_put_f64(b, r->per_token ? r->bandwidth / (double)r->per_token : 0);
+    ig_buf_z(b, "},\"problems\":[");
+    ig_buf_str(b, ig_buf_view(&r->problems));
+    ig_buf_z(b, "]}");
+    if (r->problems.failed) b->failed = true;
+}
+
+ingle_status ingle_doctor(const ingle_model *m, const ingle_options *options, ingle_text_fn fn,
+                          void *ud, ingle_error *err) {
+    struct ig_mem mem = {0};
+    struct ig_buf b = {.mem = &mem};
+    if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_doctor: fn is NULL");
+    struct report r = {.mem = &mem,
+                       .m = m,
+                       .options = options,
+                       .kernels = ig_kernels_choose("auto")->name,
+                       .threads = ig_os_cpu_count(),
+                       .total = ig_os_memory_total(),
+                       .available = ig_os_memory_available(),
+                       .problems = {.mem = &mem}};
+    if (m) survey_model(&r);
+    survey_machine(&r);
+    r.bandwidth = measure_bandwidth(&mem, r.threads);
+    put_report(&r, &b);
+    ig_buf_free(&r.problems);
+    return push(&b, fn, ud, err);
+}
