@@ -14,6 +14,7 @@
 #define _DARWIN_C_SOURCE
 #define _FILE_OFFSET_BITS 64
 #include "os/os.h"
+#include "os/posix.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -289,6 +290,16 @@ static void flush_folder_of(char *path) {
     if (fd < 0) return;
     flush_to_disk(fd);
     close(fd);
+}
+
+int ig_os_flush_fd(int fd) {
+    return flush_to_disk(fd);
+}
+void ig_os_flush_folder_of(char *path) {
+    flush_folder_of(path);
+}
+ingle_status ig_os_fail_errno(ingle_error *err, int e, const char *path, const char *verb) {
+    return fail_errno(err, e, path, verb);
 }
 
 ingle_status ig_os_commit(struct ig_file *f, ingle_error *err) {

@@ -15,6 +15,7 @@
 #include <process.h>
 #include <stdlib.h>
 #include <time.h>
+#include "os/win32.h"
 
 static const char *const HINT_DISK = "check that the disk has room and the folder may be written";
 static const char *const HINT_WHOLE = "the download is incomplete: get the file again";
@@ -292,6 +293,13 @@ void ig_os_discard(struct ig_file *f) {
     wchar_t wide[MAX_PATH_UNITS];
     if (widen(f->part, wide, MAX_PATH_UNITS)) DeleteFileW(wide);
     ig_free(f->mem, f);
+}
+
+ingle_status ig_os_fail_system(ingle_error *err, unsigned long e, const char *path, const char *verb) {
+    return fail_system(err, e, path, verb);
+}
+bool ig_os_widen(const char *path, wchar_t *out, int cap) {
+    return widen(path, out, cap);
 }
 
 /* ---- time
