@@ -56,6 +56,22 @@ if [ $wants_test = yes ]; then
     have xz || need "$(pkg xz-utils xz)" "unpacks test data"
     have g++ || have clang++ || need g++ "checks the header as C++"
     have nm || need binutils "lists exported symbols"
+    # Rust: Debian 12 keeps a current one beside its old default.
+    if [ $system = mac ]; then have cargo || need rust "the Rust crates and the Tauri plugin"
+    elif ! have cargo; then
+        web=""
+        apt-cache show cargo-web 2>/dev/null | grep -q . && web=-web
+        need "cargo$web" "the Rust crates and the Tauri plugin"
+        need "rustc$web" "the Rust crates and the Tauri plugin"
+        need "rustfmt$web" "checks the format of the crates"
+        if [ -n "$web" ]; then need rust-web-clippy "checks the crates"; else need rust-clippy "checks the crates"; fi
+    fi
+    if [ $system = apt ]; then
+        pkg-config --exists webkit2gtk-4.1 2>/dev/null || need libwebkit2gtk-4.1-dev "the webview of Tauri apps"
+        have WebKitWebDriver || need webkit2gtk-driver "drives the Tauri app in tests"
+        have Xvfb || need xvfb "a display for the Tauri app in tests"
+        have chromium || need chromium "looks at the example's pages in tests"
+    fi
 fi
 if [ $wants_fuzz = yes ] && [ $system != mac ]; then
     have clang || need clang "second compiler, fuzzing"

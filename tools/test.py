@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs everything that `make test` promises and ends with one line `N passed, M failed`.
 
-    tools/test.py [SUITE...]        suites: unit asan tsan fuzz py (all by default)
+    tools/test.py [SUITE...]        suites: unit asan tsan fuzz py rust sane js app tauri (all by default)
     tools/test.py -k NAME [SUITE]   only programs and pytest items whose name holds NAME
 
 unit   tests/unit/test_*.c in the release build
@@ -9,6 +9,11 @@ asan   the same under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan   those that start threads, under ThreadSanitizer
 fuzz   every seed of tests/fuzz/seeds/NAME through tests/fuzz/fuzz_NAME.c, under ASan and UBSan
 py     tests/py with pytest, in a private environment under build/venv
+rust   the crates: format, clippy, tests, documentation
+sane   the crates' tests under AddressSanitizer, C and Rust together
+js     the npm packages: format, lint, types, tests, build
+app    examples/tauri-chat: the same, and its pages in Chromium
+tauri  the plugin in real windows (WebKitGTK under Xvfb), driven by WebDriver
 
 A crash, a time-out, a failed build and a suite that runs nothing count as failures.
 """
@@ -20,50 +25,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import xml.etree.ElementTree as ET
 
+import test_bindings
 import venv_here
-
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(TOP, "build")
-JOBS = os.cpu_count() or 2
-TIMEOUT = int(os.environ.get("INGLE_TEST_TIMEOUT", "600"))
-ENV = dict(
-    {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")},
-    INGLE_GOLDEN=os.path.join(TOP, "tests", "golden"),
-    INGLE_GOLDEN_BUILD=os.path.join(BUILD, "golden"),
-    ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:detect_stack_use_after_return=1",
-    UBSAN_OPTIONS="print_stacktrace=1",
-    TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1",
-)
-
-
-class Suite:
-    def __init__(self, name):
-        self.name, self.passed, self.failed, self.skipped = name, 0, 0, 0
-        self.start = time.time()
-
-    def add(self, passed, failed, skipped=0):
-        self.passed, self.failed, self.skipped = (self.passed + passed, self.failed + failed,
-                                                  self.skipped + skipped)
-
-    def fail(self, text):
-        print(f"FAILED {self.name}: {text}", flush=True)
-        self.failed += 1
-
-    def done(self):
-        if not self.passed and not self.failed:
-            self.fail("no test ran")
-        self.seconds = time.time() - self.start
-        print(f"-- {self.name}: {self.passed} passed, {self.failed} failed, {self.skipped} skipped "
-              f"({self.seconds:.0f} s)", flush=True)
-
-
-def sh(args, **kw):
-    return subprocess.run(args, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", **{"env": ENV, **kw})
-
+from suites import BUILD, ENV, JOBS, TIMEOUT, TOP, Suite, sh, pytest_suite
 
 def build(kind):
     """Configures and builds one variant; returns its folder, or None after printing the log's end."""
@@ -183,27 +148,13 @@ def run_py(args):
         suite.fail(str(e))
         suite.done()
         return suite
-    report = os.path.join(BUILD, "pytest.xml")
-    if os.path.exists(report):
-        os.remove(report)
     env = dict(ENV, INGLE_BIN=os.environ.get("INGLE_BIN", os.path.join(BUILD, "ingle")), INGLE_BUILD=BUILD)
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(JOBS), "--junitxml", report,
-               "tests/py"] + (["-k", args.k] if args.k else [])
-    r = subprocess.run(command, cwd=TOP, env=env, stdin=subprocess.DEVNULL)
-    try:
-        s = next(ET.parse(report).getroot().iter("testsuite"))
-        n = {k: int(s.get(k, 0)) for k in ("tests", "failures", "errors", "skipped")}
-        failed = n["failures"] + n["errors"]
-        suite.add(n["tests"] - failed - n["skipped"], failed, n["skipped"])
-        if r.returncode not in (0, 1, 5):
-            suite.fail(f"pytest ended with status {r.returncode}")
-    except (OSError, ET.ParseError, StopIteration) as e:
-        suite.fail(f"pytest left no report ({e})")
+    pytest_suite(suite, python, ["-n", str(JOBS), "tests/py"] + (["-k", args.k] if args.k else []), env)
     suite.done()
     return suite
 
 
-SUITES = {"unit": run_unit, "asan": run_asan, "tsan": run_tsan, "fuzz": run_fuzz, "py": run_py}
+SUITES = {"unit": run_unit, "asan": run_asan, "tsan": run_tsan, "fuzz": run_fuzz, "py": run_py, **test_bindings.SUITES}
 
 
 def main():
