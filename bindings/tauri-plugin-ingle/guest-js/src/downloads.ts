@@ -1,5 +1,6 @@
 import { IngleError } from './errors.js';
 import { call, openPort, type Port } from './invoke.js';
+import { Latest } from './latest.js';
 import type { DownloadEvent, DownloadInfo, DownloadProgress, StoredModel } from './types.js';
 
 export interface DownloadOptions {
@@ -17,14 +18,10 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
   readonly done: Promise<StoredModel>;
   /** Id on the Rust side. */
   readonly id: Promise<string>;
-  /** The newest progress. */
-  progress: DownloadProgress | undefined;
 
+  private readonly latest = new Latest<DownloadProgress>();
   private port: Port<DownloadEvent> | undefined;
   private ended = false;
-  private version = 0;
-  private wake: (() => void)[] = [];
-  private failure: IngleError | undefined;
   private cancelling: Promise<void> | undefined;
 
   /** @internal Use `downloadModel`. */
@@ -43,17 +40,21 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
     const settle = (outcome: StoredModel | IngleError): void => {
       if (this.ended) return;
       this.close();
-      if (outcome instanceof IngleError) {
-        this.failure = outcome;
-        rejectDone(outcome);
-      } else resolveDone(outcome);
-      this.notify();
+      const error = outcome instanceof IngleError ? outcome : undefined;
+      if (outcome instanceof IngleError) rejectDone(outcome);
+      else resolveDone(outcome);
+      this.latest.end(error);
     };
     this.id = this.start(settle);
     this.id.catch((error: unknown) => {
       settle(IngleError.from(error));
     });
     signal?.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  /** The newest progress. */
+  get progress(): DownloadProgress | undefined {
+    return this.latest.value;
   }
 
   then<A = StoredModel, B = never>(
@@ -73,16 +74,8 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
   }
 
   /** The progress; one who reads slowly sees the newest only. Leaving the loop stops nothing. */
-  async *[Symbol.asyncIterator](): AsyncIterator<DownloadProgress, undefined> {
-    let seen = 0;
-    for (;;) {
-      if (seen !== this.version) {
-        seen = this.version;
-        yield this.progress!;
-      } else if (this.failure) throw this.failure;
-      else if (this.ended) return undefined;
-      else await new Promise<void>((resolve) => this.wake.push(resolve));
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<DownloadProgress, undefined> {
+    return this.latest.read();
   }
 
   private async start(settle: (outcome: StoredModel | IngleError) => void): Promise<string> {
@@ -103,14 +96,8 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
   }
 
   private report(progress: DownloadProgress): void {
-    this.progress = progress;
-    this.version++;
+    this.latest.set(progress);
     this.options.onProgress?.(progress);
-    this.notify();
-  }
-
-  private notify(): void {
-    for (const wake of this.wake.splice(0)) wake();
   }
 
   private close(): void {

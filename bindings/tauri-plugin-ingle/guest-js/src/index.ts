@@ -45,3 +45,14 @@ export {
   verifyModel,
   type DownloadOptions,
 } from './downloads.js';
+export {
+  generateObject,
+  ObjectStream,
+  streamObject,
+  type ObjectOptions,
+  type ObjectRequest,
+  type ObjectResult,
+} from './objects.js';
+export { jsonSchema, type Infer, type Schema, type StandardSchema } from './schema.js';
+export { validateJsonSchema, type Issue } from './json-schema.js';
+export { parsePartialJson, type PartialJsonState } from './partial-json.js';

@@ -3,7 +3,9 @@ import { IngleError } from './errors.js';
 
 /** True inside a Tauri webview, where the plugin can be called. */
 export function isTauri(): boolean {
-  return typeof window !== 'undefined' && '__TAURI_INTERNALS__' in window;
+  if (typeof window === 'undefined') return false;
+  const core = (window as { __TAURI_INTERNALS__?: { invoke?: unknown } }).__TAURI_INTERNALS__;
+  return typeof core?.invoke === 'function';
 }
 
 function requireTauri(): void {

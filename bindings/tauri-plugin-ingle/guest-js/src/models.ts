@@ -1,6 +1,15 @@
 import { asyncDispose } from './dispose.js';
 import { embed } from './embed.js';
 import { call, openPort } from './invoke.js';
+import {
+  generateObject,
+  streamObject,
+  type ObjectOptions,
+  type ObjectRequest,
+  type ObjectResult,
+  type ObjectStream,
+} from './objects.js';
+import type { Infer, Schema } from './schema.js';
 import { chat, generate, type ChatStream, type StreamOptions } from './streams.js';
 import { applyTemplate, detokenize, tokenize, type TokenizeOptions } from './tokens.js';
 import { loadSession, saveSession } from './sessions.js';
@@ -53,6 +62,20 @@ export class Model implements AsyncDisposable {
   ): ChatStream {
     const asked = typeof request === 'string' ? { prompt: request } : request;
     return generate({ ...asked, model: this.id }, options);
+  }
+
+  generateObject<S extends Schema>(
+    request: Omit<ObjectRequest<S>, 'model'>,
+    options?: ObjectOptions,
+  ): Promise<ObjectResult<Infer<S>>> {
+    return generateObject<S>({ ...request, model: this.id } as ObjectRequest<S>, options);
+  }
+
+  streamObject<S extends Schema>(
+    request: Omit<ObjectRequest<S>, 'model'>,
+    options?: ObjectOptions,
+  ): ObjectStream<Infer<S>> {
+    return streamObject<S>({ ...request, model: this.id } as ObjectRequest<S>, options);
   }
 
   embed(request: Omit<EmbedRequest, 'model'> | string | string[]): Promise<Float32Array[]> {

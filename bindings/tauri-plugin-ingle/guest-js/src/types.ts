@@ -69,6 +69,7 @@ export interface GenerateRequest extends SamplingRequest {
 export interface ChatRequest extends SamplingRequest {
   messages: Message[];
   tools?: Tool[];
+  toolChoice?: 'auto' | 'none' | 'required' | { type: 'function'; function: { name: string } };
   responseFormat?: ResponseFormat;
 }
 
@@ -132,7 +133,9 @@ export interface StreamInfo {
   kind: string;
   running: boolean;
   seq: number;
-  startedAt: number | string;
+  /** As `Date.now()` gives it. */
+  startedAt: number;
+  /** The webview that started it. */
   label?: string;
 }
 
