@@ -22,7 +22,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with a code, a message and a hint.
     pub fn new(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: Cow::Borrowed(code), message: message.into(), hint: hint.into() }
+        Self {
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 
     pub(crate) fn bad_argument(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -46,7 +50,11 @@ impl Error {
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::new("internal", message, "this is a bug in ingle; please report it")
+        Self::new(
+            "internal",
+            message,
+            "this is a bug in ingle; please report it",
+        )
     }
 
     pub(crate) fn io(what: &str, error: &std::io::Error) -> Self {
@@ -61,7 +69,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
+        if self.hint.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.hint)
+        }
     }
 }
 
@@ -80,8 +92,17 @@ mod tests {
     #[test]
     fn pages_get_three_fields() {
         let json = serde_json::to_value(Error::forbidden("no", "ask")).unwrap();
-        assert_eq!(json, serde_json::json!({ "code": "forbidden", "message": "no", "hint": "ask" }));
-        assert_eq!(Error::forbidden("no", "ask").to_string(), "forbidden: no (ask)");
-        assert_eq!(Error::cancelled("stopped").to_string(), "cancelled: stopped");
+        assert_eq!(
+            json,
+            serde_json::json!({ "code": "forbidden", "message": "no", "hint": "ask" })
+        );
+        assert_eq!(
+            Error::forbidden("no", "ask").to_string(),
+            "forbidden: no (ask)"
+        );
+        assert_eq!(
+            Error::cancelled("stopped").to_string(),
+            "cancelled: stopped"
+        );
     }
 }

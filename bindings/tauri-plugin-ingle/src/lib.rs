@@ -1,5 +1,17 @@
 //! Language models inside a Tauri app.
-use tauri::{Runtime, plugin::{Builder, TauriPlugin}};
+#![allow(dead_code)]
+mod backend;
+mod error;
+mod log;
+mod models;
+mod scope;
+mod streams;
+mod timer;
+pub use error::{Error, Result};
+use tauri::{
+    Runtime,
+    plugin::{Builder, TauriPlugin},
+};
 
 #[tauri::command]
 fn devices() -> String {
@@ -8,5 +20,7 @@ fn devices() -> String {
 
 /// The plugin.
 pub fn init<R: Runtime>() -> TauriPlugin<R> {
-    Builder::new("ingle").invoke_handler(tauri::generate_handler![devices]).build()
+    Builder::new("ingle")
+        .invoke_handler(tauri::generate_handler![devices])
+        .build()
 }

@@ -30,7 +30,11 @@ pub struct Timings {
 #[serde(tag = "event", content = "data", rename_all = "camelCase")]
 pub enum StreamEvent {
     /// The model is loaded and has the request.
-    Started { seq: u64, stream: String, model: String },
+    Started {
+        seq: u64,
+        stream: String,
+        model: String,
+    },
     /// Prompt tokens computed so far.
     Progress { seq: u64, done: u64, total: u64 },
     /// A piece of the answer, and how many tokens it took.
@@ -40,9 +44,19 @@ pub enum StreamEvent {
     /// Only after `attach`: everything up to `seq` that the page does not have is no longer kept.
     Truncated { seq: u64 },
     /// The end: `finish` is `stop`, `length` or `cancelled`.
-    Done { seq: u64, finish: String, usage: Usage, timings: Timings },
+    Done {
+        seq: u64,
+        finish: String,
+        usage: Usage,
+        timings: Timings,
+    },
     /// The end, by a failure.
-    Error { seq: u64, code: String, message: String, hint: String },
+    Error {
+        seq: u64,
+        code: String,
+        message: String,
+        hint: String,
+    },
 }
 
 /// Answer of `generate` and `chat`, which return before the first token.
@@ -96,7 +110,10 @@ pub struct LoadedModelInfo {
 #[serde(tag = "event", content = "data", rename_all = "camelCase")]
 pub enum LoadEvent {
     /// `done` from 0 to 1.
-    Progress { done: f64, what: String },
+    Progress {
+        done: f64,
+        what: String,
+    },
     Done,
 }
 
@@ -119,10 +136,18 @@ pub struct StoredModel {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "camelCase")]
 pub enum DownloadEvent {
-    Started { source: String },
+    Started {
+        source: String,
+    },
     Progress(DownloadProgress),
-    Done { model: StoredModel },
-    Error { code: String, message: String, hint: String },
+    Done {
+        model: StoredModel,
+    },
+    Error {
+        code: String,
+        message: String,
+        hint: String,
+    },
 }
 
 /// How far a download is.
@@ -180,7 +205,10 @@ impl GenerateRequest {
     /// Checks what can be checked before a model is there. `kind` is the command.
     pub fn from_json(kind: &str, json: Value) -> Result<Self> {
         let Value::Object(fields) = json else {
-            return Err(Error::bad_request(format!("{kind}: the request is not an object"), ""));
+            return Err(Error::bad_request(
+                format!("{kind}: the request is not an object"),
+                "",
+            ));
         };
         let mut engine = Map::new();
         let mut model = None;
@@ -334,12 +362,19 @@ mod tests {
 
     #[test]
     fn events_are_tagged() {
-        let event = StreamEvent::Text { seq: 3, text: "a".into(), tokens: 1 };
+        let event = StreamEvent::Text {
+            seq: 3,
+            text: "a".into(),
+            tokens: 1,
+        };
         assert_eq!(
             serde_json::to_value(event).unwrap(),
             json!({ "event": "text", "data": { "seq": 3, "text": "a", "tokens": 1 } })
         );
-        assert_eq!(serde_json::to_value(LoadEvent::Done).unwrap(), json!({ "event": "done" }));
+        assert_eq!(
+            serde_json::to_value(LoadEvent::Done).unwrap(),
+            json!({ "event": "done" })
+        );
         let progress = DownloadEvent::Progress(DownloadProgress::default());
         let json = serde_json::to_value(progress).unwrap();
         assert_eq!(json["data"]["bytesTotal"], Value::Null);
@@ -369,10 +404,22 @@ mod tests {
             ("chat", json!(1), "not an object"),
             ("chat", json!({}), "messages is missing"),
             ("chat", json!({ "messages": "x" }), "not an array"),
-            ("chat", json!({ "messages": [], "prompt": "x" }), "prompt does not belong"),
+            (
+                "chat",
+                json!({ "messages": [], "prompt": "x" }),
+                "prompt does not belong",
+            ),
             ("generate", json!({ "prompt": 1 }), "prompt is not a string"),
-            ("generate", json!({ "prompt": "", "model": 1 }), "model is not a string"),
-            ("generate", json!({ "prompt": "", "options": [] }), "options is not an object"),
+            (
+                "generate",
+                json!({ "prompt": "", "model": 1 }),
+                "model is not a string",
+            ),
+            (
+                "generate",
+                json!({ "prompt": "", "options": [] }),
+                "options is not an object",
+            ),
         ] {
             let error = wrong(kind, json);
             assert_eq!(error.code, "bad_request");

@@ -11,12 +11,25 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 #[derive(Debug, Clone)]
 pub enum BackendEvent {
     /// Prompt tokens computed so far, and all of them.
-    Progress { done: u64, total: u64 },
+    Progress {
+        done: u64,
+        total: u64,
+    },
     /// A piece of the answer and the number of tokens it took.
-    Text { text: String, tokens: u32 },
+    Text {
+        text: String,
+        tokens: u32,
+    },
     /// A piece of the thinking before the answer.
-    Reasoning { text: String, tokens: u32 },
-    Done { finish: String, usage: Usage, timings: Timings },
+    Reasoning {
+        text: String,
+        tokens: u32,
+    },
+    Done {
+        finish: String,
+        usage: Usage,
+        timings: Timings,
+    },
     Failed(crate::Error),
 }
 
@@ -32,7 +45,12 @@ pub type OptionList = [(String, String)];
 /// A place that runs models. All functions may block, except those of [`Request`]; none is called on the main thread.
 pub trait Backend: Send + Sync + 'static {
     /// Reads a model and makes it ready for requests. It is unloaded when the last `Arc` goes.
-    fn load(&self, path: &Path, options: &OptionList, progress: LoadProgress<'_>) -> Result<Arc<dyn LoadedModel>>;
+    fn load(
+        &self,
+        path: &Path,
+        options: &OptionList,
+        progress: LoadProgress<'_>,
+    ) -> Result<Arc<dyn LoadedModel>>;
     /// JSON array of devices.
     fn devices(&self) -> Result<Value>;
     /// JSON report on this machine.
