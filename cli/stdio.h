@@ -95,6 +95,7 @@ struct stdio_model {
     unsigned refs;     /* calls at work on it */
     unsigned requests; /* submitted and not ended */
     unsigned embeds;
+    uint64_t last_engine_id;
     bool saving; /* the engine's lock may be held for long */
 };
 

@@ -268,7 +268,7 @@ ingle_status stdio_do_list(struct stdio_call *c) {
 
 /* ---- submit ---- */
 
-static void drop_request(struct stdio_request *r) {
+static void unlink_request(struct stdio_request *r) {
     struct stdio *s = r->s;
     stdio_take(s->lock);
     struct stdio_request **at = &s->requests;
@@ -277,7 +277,6 @@ static void drop_request(struct stdio_request *r) {
     r->model->requests--;
     stdio_wake(s->lock);
     stdio_give(s->lock);
-    ig_free(&s->mem, r);
 }
 
 /* On the engine's thread. */
@@ -287,11 +286,12 @@ static int on_event(void *ud, const ingle_event *ev) {
     struct ig_buf b = {.mem = &s->mem};
     stdio_out_pause(&s->out, &r->announced, &r->cancelled);
     stdio_put_event(&b, r->id, ev);
-    stdio_out_line(&s->out, &b);
-    ig_buf_free(&b);
     bool last = ev->kind == INGLE_EVENT_DONE || ev->kind == INGLE_EVENT_ERROR;
     int cancelled = atomic_load(&r->cancelled);
-    if (last) drop_request(r);
+    if (last) unlink_request(r); /* first: who has read the line may rely on it */
+    stdio_out_line(&s->out, &b);
+    ig_buf_free(&b);
+    if (last) ig_free(&s->mem, r);
     return cancelled;
 }
 
@@ -331,14 +331,17 @@ ingle_status stdio_do_submit(struct stdio_call *c) {
     uint64_t id = r->id, engine_id = 0;
     st = ingle_engine_submit(m->engine, request->text.p, request->text.n, on_event, r, &engine_id,
                              &c->err);
-    if (st != INGLE_OK) drop_request(r);
+    if (st != INGLE_OK) unlink_request(r);
     stdio_take(s->lock);
-    if (st == INGLE_OK)
-        r->engine_id = engine_id; /* it cannot have ended: its events wait for our answer */
+    if (st == INGLE_OK) /* it cannot have ended: its events wait for our answer */
+        m->last_engine_id = r->engine_id = engine_id;
     m->refs--;
     stdio_wake(s->lock);
     stdio_give(s->lock);
-    if (st != INGLE_OK) return st;
+    if (st != INGLE_OK) {
+        ig_free(&s->mem, r);
+        return st;
+    }
     c->submitted = r;
     ig_buf_f(&c->result, "{\"request\":%llu}", (unsigned long long)id);
     return INGLE_OK;
@@ -419,10 +422,13 @@ static ingle_status with_file(struct stdio_call *c,
     stdio_take(s->lock);
     bool busy = m->requests || m->embeds || m->saving;
     if (!busy) m->saving = true;
+    uint64_t last = m->last_engine_id;
     stdio_give(s->lock);
     if (busy)
         return ig_fail(&c->err, INGLE_BUSY, "wait for it or cancel it first",
                        "the model is at work");
+    /* A request's last event is sent a moment before the engine is done with it. */
+    if (last) ingle_engine_wait(m->engine, last, NULL);
     ingle_status st = fn(m->engine, path, &c->err);
     stdio_take(s->lock);
     m->saving = false;
