@@ -58,7 +58,8 @@ fn find_root() -> PathBuf {
     // Where git makes no links (Windows), `c/src` is a file and the repository is three folders up.
     let places = [here.join("c"), here.join("../../..")];
     let root = places.iter().find(|p| p.join("src/files.txt").is_file());
-    let root = root.unwrap_or_else(|| panic!("ingle-sys: no C sources in {} (is the checkout whole?)", places[0].display()));
+    let root =
+        root.unwrap_or_else(|| panic!("ingle-sys: no C sources in {} (is the checkout whole?)", places[0].display()));
     // The links are resolved so that messages name the files people edit.
     match root.join("src").canonicalize() {
         Ok(src) if !cfg!(windows) => src.parent().expect("src has a parent").to_path_buf(),

@@ -1,1 +1,46 @@
 //! Language models inside your program.
+//!
+//! ```no_run
+//! use ingle::{Engine, Event, Message, Model, Request};
+//!
+//! let model = Model::open("model.gguf")?;
+//! let engine = Engine::new(&model)?;
+//! let request = Request::chat([Message::user("Why is the sky blue?")]).max_tokens(200);
+//! for event in engine.stream(request)?.blocking() {
+//!     if let Event::Text(piece) = event? {
+//!         print!("{piece}");
+//!     }
+//! }
+//! # Ok::<(), ingle::Error>(())
+//! ```
+#![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn)]
+
+mod engine;
+mod error;
+mod event;
+mod ffi;
+mod message;
+mod model;
+mod options;
+mod request;
+mod stream;
+
+pub use engine::{Canceller, Engine, Handle};
+pub use error::{Code, Error, Result};
+pub use event::{Completion, Done, Event, Finish, Piece, Timings, Usage};
+pub use message::{
+    Content, ContentPart, Function, FunctionCall, Message, NamedSchema, ResponseFormat, Role, Tool, ToolCall,
+    ToolChoice,
+};
+pub use model::{
+    Model, ModelBuilder, ModelInfo, ModelMemory, SpecialToken, TemplateInput, TensorInfo, TokenizeOptions,
+};
+pub use options::{LogLevel, OptionInfo, Options};
+pub use request::Request;
+pub use stream::{Blocking, Stream};
+
+/// The library's version.
+pub fn version() -> &'static str {
+    // SAFETY: static text.
+    unsafe { ffi::c_text(ingle_sys::ingle_version()) }
+}
