@@ -171,8 +171,12 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
 
   /** Stops listening and lets the generation go on; `attach` takes it up again. */
   detach(): void {
-    if (!this.ended)
-      this.fail(new IngleError('cancelled', 'detached from the stream', 'attach(id) goes on'));
+    if (this.ended) return;
+    // `id` may still come: it is what attaching again needs.
+    const error = new IngleError('cancelled', 'detached from the stream', 'attach(id) goes on');
+    this.close();
+    this.rejectResult(error);
+    this.log.end(error);
   }
 
   async [asyncDispose](): Promise<void> {
@@ -199,6 +203,7 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
         this.setId(stream);
       },
       (error: unknown) => {
+        this.rejectId(IngleError.from(error));
         if (this.port === port) this.fail(IngleError.from(error));
       },
     );
