@@ -186,8 +186,8 @@ def doc_lines(doc, indent=""):
     return "".join(f"{indent}/// {line}".rstrip() + "\n" for line in text.split("\n")) if doc else ""
 
 
-def rust(header, known, title, uses):
-    out = [f"// Written by tools/bindings.py from {title}. Do not edit.\n", uses]
+def rust(header, known, title, mods):
+    out = []
     functions = []
     for kind, name, detail, doc in header.items:
         if kind == "define":
@@ -209,7 +209,11 @@ def rust(header, known, title, uses):
             ret, args = detail
             functions.append(f"{doc_lines(doc, '    ')}    pub fn {name}({arguments(args, known)}){result(ret, known)};\n")
     out.append('unsafe extern "C" {\n' + "".join(functions) + "}\n")
-    return "\n".join(out)
+    body = "\n".join(out)
+    named = lambda names: [n for n in names if re.search(rf"\b{n}\b", body)]
+    head = f"// Written by tools/bindings.py from {title}. Do not edit.\n\n"
+    head += f"use core::ffi::{{{', '.join(named(['c_char', 'c_int', 'c_uint', 'c_void']))}}};\n\n"
+    return head + f"use crate::{{{', '.join(sorted(mods + named(['Opaque', 'c_enum'])))}}};\n\n" + body
 
 
 def rows(headers):
@@ -234,9 +238,8 @@ def write():
         header = Header(path.read_text())
         known |= {i[1] for i in header.items if i[0] in ("enum", "opaque", "callback", "struct") and i[1]}
         first = not read
-        uses = ("use core::ffi::{c_char, c_int, c_uint, c_void};\n\nuse crate::{Opaque, c_enum};\n" if first else
-                "use core::ffi::{c_char, c_int, c_void};\n\nuse crate::{Opaque, bindings::*, c_enum};\n")
-        text = rust(header, known, path.relative_to(ROOT).as_posix(), uses)
+        mods = [] if first else ["bindings::*"]
+        text = rust(header, known, path.relative_to(ROOT).as_posix(), mods)
         read.append((header, None if first else "hub"))
         files[target] = text
     files[ROWS] = rows(read)

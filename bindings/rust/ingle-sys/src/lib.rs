@@ -18,6 +18,12 @@ use core::{
 mod bindings;
 pub use bindings::*;
 
+#[cfg(feature = "hub")]
+#[rustfmt::skip]
+mod hub;
+#[cfg(feature = "hub")]
+pub use hub::*;
+
 /// What the compiler chooses for an `enum` without negative values.
 #[cfg(not(all(windows, target_env = "msvc")))]
 pub type c_enum = core::ffi::c_uint;

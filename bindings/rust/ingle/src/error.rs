@@ -37,9 +37,11 @@ pub enum Code {
     Device,
     /// A bug in ingle; please report it.
     Internal,
+    /// The process that did the work has ended (feature `worker`).
+    Crashed,
 }
 
-const CODES: [(Code, sys::ingle_status, &str); 14] = [
+const CODES: [(Code, sys::ingle_status, &str); 15] = [
     (Code::BadArgument, sys::INGLE_BAD_ARGUMENT, "bad_argument"),
     (Code::BadFile, sys::INGLE_BAD_FILE, "bad_file"),
     (Code::Unsupported, sys::INGLE_UNSUPPORTED, "unsupported"),
@@ -54,6 +56,8 @@ const CODES: [(Code, sys::ingle_status, &str); 14] = [
     (Code::Numeric, sys::INGLE_NUMERIC, "numeric"),
     (Code::Device, sys::INGLE_DEVICE, "device"),
     (Code::Internal, sys::INGLE_INTERNAL, "internal"),
+    // Behind the entry that the number stands for: the library itself never says so.
+    (Code::Crashed, sys::INGLE_INTERNAL, "crashed"),
 ];
 
 impl Code {

@@ -15,6 +15,8 @@
 //! ```
 #![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn)]
 
+mod device;
+mod embed;
 mod engine;
 mod error;
 mod event;
@@ -23,8 +25,12 @@ mod message;
 mod model;
 mod options;
 mod request;
+pub mod service;
+pub mod session;
 mod stream;
 
+pub use device::{Device, Fit, Problem, Report, Speed, System, devices, doctor};
+pub use embed::{EmbedRequest, Embedding, Pooling};
 pub use engine::{Canceller, Engine, Handle};
 pub use error::{Code, Error, Result};
 pub use event::{Completion, Done, Event, Finish, Piece, Timings, Usage};
