@@ -23,11 +23,11 @@ RULES = {
     "gpu": "base os quant plan kv",
     "media": "base",
     "engine": "base os quant sample file vocab chat arch plan kv cpu gpu media",
-    "hub": "base",
+    "hub": "base os",
     "cli": "base hub",
     "server": "base",
 }
-# These see of the core only its public header and base.
+# These see of the core only its public header and base; hub, which is compiled into the library, also the system.
 OUTSIDE = {"hub", "cli", "server"}
 SUFFIXES = (".c", ".h", ".inl", ".inc", ".def", ".k")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
