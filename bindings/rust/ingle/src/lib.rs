@@ -21,6 +21,7 @@ mod engine;
 mod error;
 mod event;
 mod ffi;
+pub mod hub;
 mod message;
 mod model;
 mod options;
