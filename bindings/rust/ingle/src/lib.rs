@@ -20,12 +20,15 @@ mod embed;
 mod engine;
 mod error;
 mod event;
+mod extract;
 mod ffi;
 pub mod hub;
 mod message;
 mod model;
 mod options;
+pub mod partial;
 mod request;
+pub mod schema;
 pub mod service;
 pub mod session;
 mod stream;
@@ -35,6 +38,7 @@ pub use embed::{EmbedRequest, Embedding, Pooling};
 pub use engine::{Canceller, Engine, Handle};
 pub use error::{Code, Error, Result};
 pub use event::{Completion, Done, Event, Finish, Piece, Timings, Usage};
+pub use extract::ExtractOptions;
 pub use message::{
     Content, ContentPart, Function, FunctionCall, Message, NamedSchema, ResponseFormat, Role, Tool, ToolCall,
     ToolChoice,
