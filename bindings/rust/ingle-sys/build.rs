@@ -34,7 +34,7 @@ fn main() {
     for folder in ["src", "include"] {
         println!("cargo:rerun-if-changed={}", root.join(folder).display());
     }
-    if env::var_os("CARGO_FEATURE_HUB").is_some() && root.join("hub/files.txt").is_file() {
+    if env::var_os("CARGO_FEATURE_HUB").is_some() {
         build.include(root.join("hub"));
         build.files(list(&root, "hub/files.txt").iter().map(|s| root.join(s)));
         println!("cargo:rerun-if-changed={}", root.join("hub").display());
