@@ -38,11 +38,11 @@ def sh(args, what, **kw):
     return r.stdout
 
 
-def timed(steps, what):
+def timed(steps, what, **kw):
     """Wall and CPU seconds of a list of commands."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
     for step in steps:
-        sh(step, what)
+        sh(step, what, **kw)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {"wall_seconds": round(time.time() - start, 2),
             "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)}

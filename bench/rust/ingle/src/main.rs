@@ -1,0 +1,26 @@
+//! Loads a GGUF file and streams a greedy answer: the least an app has to write with ingle.
+#[path = "../../measure.rs"]
+mod measure;
+
+use ingle::{Engine, Event, Model, Options, Request};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut run = measure::Measure::start();
+    let mut options = Options::new();
+    options.set("threads", run.threads)?.set("context", 2048)?;
+    let model = Model::open(&run.model)?;
+    let engine = Engine::with_options(&model, &options)?;
+    run.loaded();
+
+    let request = Request::prompt(run.prompt.as_str()).max_tokens(u32::try_from(run.tokens)?);
+    let mut usage = ingle::Usage::default();
+    for event in engine.stream(request.temperature(0.0))?.blocking() {
+        match event? {
+            Event::Text(piece) => run.text(&piece),
+            Event::Done(done) => usage = done.usage,
+            _ => {}
+        }
+    }
+    run.finish(usage.prompt_tokens as usize, usage.output_tokens as usize);
+    Ok(())
+}
