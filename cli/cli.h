@@ -1,9 +1,10 @@
-/* The command line, seen from its commands. Everything here uses ingle.h and src/base only: what a
- * command can do, any program that links the library can do. */
+/* The command line, seen from its commands. Everything here uses ingle.h, hub.h and src/base only:
+ * what a command can do, any program that links the library can do. */
 #ifndef CLI_H
 #define CLI_H
 
 #include "base/json.h"
+#include "hub/hub.h"
 #include "ingle.h"
 
 struct cli;
@@ -66,6 +67,7 @@ int cli_fail(const ingle_error *err);
 int cli_usage(const struct cli *c, const char *fmt, ...) IG_PRINTF(2, 3);
 int cli_error(int code, const char *hint, const char *fmt, ...) IG_PRINTF(3, 4);
 /* One line on standard error that is written over; nothing unless it is a terminal. */
+void cli_progress_line(const char *line);
 void cli_progress(const char *what, double done);
 void cli_progress_clear(void);
 
@@ -98,10 +100,27 @@ void cli_hold_interrupts(bool hold); /* chat: Ctrl-C never ends the program */
  */
 long cli_read_input(char *p, size_t n);
 
+/* ---- store.c ---- */
+/* The hub with the settings of the command line and the environment. 0, or an exit code after the
+ * message. */
+int cli_open_hub(struct cli *c, ingle_http_fn http, void *ud, ingle_hub **out);
+/* The file that MODEL means: a path, or a name or source of a model in the store. */
+int cli_resolve(struct cli *c, const char *name, struct ig_buf *path);
+void cli_format_bytes(char out[24], int64_t bytes);
+/* Shows a pull or a check on standard error; cancels after Ctrl-C. An ingle_hub_progress_fn. */
+int cli_show_transfer(void *ud, const ingle_hub_progress *p);
+
+/* ---- http_curl.c or http_none.c: the network ---- */
+struct cli_http;
+/* NULL and an error if this program has no network. */
+struct cli_http *cli_http_open(struct cli *c);
+ingle_status cli_http(void *http, const ingle_http_request *request, const ingle_http_sink *sink,
+                      ingle_error *err);
+void cli_http_close(struct cli_http *http);
+
 /* ---- model.c ---- */
 /* Opens c->args[0], a path or a name in the store. 0, or an exit code after the message. */
 int cli_open_model(struct cli *c, ingle_model **out);
-int cli_resolve(struct cli *c, const char *name, struct ig_buf *path);
 /* "5,6,7" or "[5, 6, 7]": NULL and a message in *code if it is not that. */
 int32_t *cli_parse_ids(struct cli *c, const char *text, size_t *n, int *code);
 ingle_status cli_get_ids(struct cli *c, ingle_model *m, const char *text, size_t len,

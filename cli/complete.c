@@ -1,5 +1,5 @@
 /* Completion scripts, made from the same tables as the help. Models complete through `ingle models
- * --json`-free plain output: its last column. */
+ * --names`. */
 #include "cli.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@ static bool is_bool(const ingle_option_info *o) {
     return strcmp(o->type, "bool") == 0;
 }
 static bool takes_model(const struct cli_command *cmd) {
-    return strstr(cmd->arguments, "MODEL") != NULL;
+    return strstr(cmd->arguments, "MODEL") != NULL || strstr(cmd->arguments, "NAME...") != NULL;
 }
 
 /* Words after the command's name that are not models: "bash|zsh|fish", "decode|encode|list [TYPE]",
@@ -17,7 +17,7 @@ static void put_choices(const struct cli_command *cmd, const char *parting) {
     if (strcmp(cmd->name, "help") == 0) {
         for (size_t i = 0; i < cli_n_commands; i++) cli_putf("%s%s", cli_commands[i].name, parting);
         cli_putf("exit-codes%senvironment%sfamilies%smodels", parting, parting, parting);
-    } else if (strchr(cmd->arguments, '|') && !takes_model(cmd)) {
+    } else if (strchr(cmd->arguments, '|') && !takes_model(cmd) && strcmp(cmd->name, "pull") != 0) {
         for (const char *at = cmd->arguments; *at && *at != ' '; at++) {
             if (*at == '|')
                 cli_putz(parting);
@@ -87,7 +87,7 @@ static void bash(void) {
         put_flags(cmd);
         put_choices(cmd, " ");
         cli_putf("\"%s ;;\n", takes_model(cmd)
-                                  ? " models=\"$(ingle models 2>/dev/null | awk '{print $NF}')\""
+                                  ? " models=\"$(ingle models --names 2>/dev/null)\""
                                   : "");
     }
     cli_putz("    esac\n"
@@ -136,7 +136,7 @@ static void zsh(void) {
     cli_putz("#compdef ingle\n"
              "_ingle_models() {\n"
              "    local -a names\n"
-             "    names=(${(f)\"$(ingle models 2>/dev/null | awk '{print $NF}')\"})\n"
+             "    names=(${(f)\"$(ingle models --names 2>/dev/null)\"})\n"
              "    _alternative 'models:model:compadd -a names' 'files:file:_files'\n"
              "}\n"
              "_ingle() {\n"
@@ -211,9 +211,8 @@ static void fish(void) {
         fish_text(cmd->help);
         cli_putz("'\n");
         if (takes_model(cmd))
-            cli_putf("complete -c ingle -n '__fish_seen_subcommand_from %s' -a \"(ingle models "
-                     "2>/dev/null | string "
-                     "replace -r '.* ' '')\"\n",
+            cli_putf("complete -c ingle -n '__fish_seen_subcommand_from %s' -a \"(ingle models --names "
+                     "2>/dev/null)\"\n",
                      cmd->name);
         else if (cmd->arguments[0]) {
             cli_putf("complete -c ingle -n '__fish_seen_subcommand_from %s' -f -a '", cmd->name);

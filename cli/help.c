@@ -20,11 +20,15 @@ static const char model_text[] = "MODEL is a path or a name. A path is a .gguf f
                                  ".safetensors files. A name is looked up in the store, the folder "
                                  "models in INGLE_HOME: NAME.gguf or a folder\n"
                                  "NAME; the beginning of a name is enough if it fits only one. "
-                                 "`ingle models` lists the store.\n";
+                                 "A model that was pulled\nis found by its source too. "
+                                 "`ingle models` lists the store, `ingle pull` adds to it.\n";
 
 static const char environment_text[] =
     "  INGLE_HOME      where the store and the chat history are (default ~/.local/share/ingle)\n"
     "  INGLE_VERBOSE   1: as --verbose\n"
+    "  HF_TOKEN        access token of ingle pull for private models\n"
+    "  HF_ENDPOINT     server of ingle pull (default https://huggingface.co)\n"
+    "  HF_HUB_OFFLINE  1: ingle pull uses only what is in the store\n"
     "  NO_COLOR        any value: no colour\n"
     "Each option of the library can be set by INGLE_ and its name in capitals, for example "
     "INGLE_THREADS=4,\n"

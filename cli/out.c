@@ -127,15 +127,21 @@ int cli_error(int code, const char *hint, const char *fmt, ...) {
 static bool shown;
 static double first_at, last_at;
 
-void cli_progress(const char *what, double done) {
+void cli_progress_line(const char *line) {
     double now = cli_seconds();
     if (!cli_is_terminal(2)) return;
     if (first_at == 0) first_at = now;
     if (now - first_at < 0.3 || now - last_at < 0.1) return; /* short work shows nothing */
     last_at = now;
     shown = true;
-    fprintf(stderr, "\r%s %3.0f %%\x1b[K", what, 100 * done);
+    fprintf(stderr, "\r%s\x1b[K", line);
     fflush(stderr);
+}
+
+void cli_progress(const char *what, double done) {
+    char line[128];
+    snprintf(line, sizeof line, "%.100s %3.0f %%", what, 100 * done);
+    cli_progress_line(line);
 }
 
 void cli_progress_clear(void) {

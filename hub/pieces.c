@@ -28,7 +28,7 @@ static void give(struct ig_transfer *t, struct ig_worker *w, size_t begin, size_
 
 static bool steal(struct ig_transfer *t, struct ig_worker *w) {
     struct ig_worker *victim = NULL;
-    size_t most = 3; /* pieces that are worth a request */
+    size_t most = 8; /* pieces that are worth a request */
     for (int i = 0; i < MAX_WORKERS; i++) {
         struct ig_worker *v = &t->workers[i];
         if (v == w || !v->running || v->end <= v->begin + most) continue;
