@@ -32,6 +32,8 @@ pub mod schema;
 pub mod service;
 pub mod session;
 mod stream;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 pub use device::{Device, Fit, Problem, Report, Speed, System, devices, doctor};
 pub use embed::{EmbedRequest, Embedding, Pooling};

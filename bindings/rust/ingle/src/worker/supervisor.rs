@@ -50,6 +50,12 @@ pub enum Expect {
     Load(u64, mpsc::Sender<Note>),
 }
 
+/// A call that was sent, and to which child: numbers of requests hold within a generation.
+pub struct Sent {
+    pub call: u64,
+    pub generation: u64,
+}
+
 struct Stream {
     sink: Sink,
     cancelled: bool,
@@ -138,13 +144,15 @@ impl Shared {
     /// Waits while a child is started; one that has given up may try again after a while.
     fn ready(&self) -> Result<MutexGuard<'_, State>> {
         if self.is_inside() {
-            return Err(Error::new(Code::Busy, "called from a callback of the same worker").with_hint("use another thread"));
+            return Err(
+                Error::new(Code::Busy, "called from a callback of the same worker").with_hint("use another thread")
+            );
         }
         let mut state = lock(&self.state);
         loop {
             match &state.phase {
                 Phase::Ready => return Ok(state),
-                Phase::Closed => return Err(Error::new(Code::Crashed, "the worker is closed")),
+                Phase::Closed => return Err(closed()),
                 Phase::Failed(error) => {
                     let error = error.clone();
                     if self.too_many(&mut state) {
@@ -167,18 +175,18 @@ impl Shared {
     }
 
     /// Sends a call; its answer goes to `expect`. With a slot, the model's number is put into the parameters.
-    pub fn send(&self, slot: Option<u64>, method: &str, mut params: Value, expect: Expect) -> Result<u64> {
+    pub fn send(&self, slot: Option<u64>, method: &str, mut params: Value, expect: Expect) -> Result<Sent> {
         let mut state = self.ready()?;
         if let Some(slot) = slot {
             params["model"] = state.number(slot)?.into();
         }
-        let id = state.register(expect);
+        let (call, generation) = (state.register(expect), state.restarts);
         let stdin = state.stdin.clone();
         drop(state);
-        let line = wire::write(Some(id), method, params);
+        let line = wire::write(Some(call), method, params);
         // If that fails the child is gone, and the reader is about to tell.
         let _ = stdin.map(|stdin| lock(&stdin).write_all(&line));
-        Ok(id)
+        Ok(Sent { call, generation })
     }
 
     /// A slot for a model that is about to be loaded, and the call that does it.
@@ -190,7 +198,7 @@ impl Shared {
         state.slots.insert(slot, Slot { params: params.clone(), known: false, number });
         drop(state);
         match self.send(None, "load", params, Expect::Load(slot, reply)) {
-            Ok(call) => Ok((slot, call)),
+            Ok(sent) => Ok((slot, sent.call)),
             Err(error) => {
                 lock(&self.state).slots.remove(&slot);
                 Err(error)
@@ -224,8 +232,7 @@ impl Shared {
         }
     }
 
-    /// Counts the restarts: numbers of requests hold within one generation.
-    pub fn generation(&self) -> u64 {
+    pub fn restarts(&self) -> u64 {
         lock(&self.state).restarts
     }
 
@@ -261,6 +268,10 @@ impl Shared {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(Code::Crashed, "the worker is closed")
 }
 
 impl State {
@@ -305,6 +316,7 @@ fn supervise(shared: &Shared, first: mpsc::Sender<Result<()>>) {
 /// After an end: tells everyone, and decides how to go on. False: the worker is closed.
 fn recover(shared: &Shared, error: Error) -> bool {
     let mut state = lock(&shared.state);
+    let error = if state.closing { closed() } else { error };
     state.phase = Phase::Starting;
     let calls: Vec<_> = state.calls.drain().map(|(_, expect)| expect).collect();
     let streams: Vec<_> = state.streams.drain().map(|(_, stream)| stream).collect();
@@ -381,7 +393,7 @@ fn launch(shared: &Shared) -> Result<Reader> {
     let mut state = lock(&shared.state);
     state.process = Some(Arc::clone(&process));
     if state.closing {
-        return Err(Error::new(Code::Crashed, "the worker is closed"));
+        return Err(closed());
     }
     state.stdin = Some(Arc::clone(&stdin));
     drop(state);
@@ -395,7 +407,13 @@ fn launch(shared: &Shared) -> Result<Reader> {
 }
 
 /// A call whose answer is read at once, before anything else runs.
-fn call_now(shared: &Shared, reader: &mut Reader, stdin: &Mutex<ChildStdin>, method: &str, params: Value) -> Result<Result<Value>> {
+fn call_now(
+    shared: &Shared,
+    reader: &mut Reader,
+    stdin: &Mutex<ChildStdin>,
+    method: &str,
+    params: Value,
+) -> Result<Result<Value>> {
     let id = lock(&shared.state).register(Expect::Nothing);
     lock(&shared.state).calls.remove(&id);
     let _ = lock(stdin).write_all(&wire::write(Some(id), method, params));
@@ -431,7 +449,8 @@ fn greet(shared: &Shared, reader: &mut Reader, stdin: &Mutex<ChildStdin>, proces
     }
     let hello = answer??;
     if hello["name"] != "ingle" || hello["protocol"] != PROTOCOL {
-        let what = format!("{program} speaks protocol {} of {}, not {PROTOCOL} of ingle", hello["protocol"], hello["name"]);
+        let what =
+            format!("{program} speaks protocol {} of {}, not {PROTOCOL} of ingle", hello["protocol"], hello["name"]);
         return Err(Error::new(Code::Unsupported, what).with_hint("use a program and a crate of the same version"));
     }
     lock(&shared.state).version = hello["version"].as_str().unwrap_or_default().to_string();
@@ -439,7 +458,8 @@ fn greet(shared: &Shared, reader: &mut Reader, stdin: &Mutex<ChildStdin>, proces
 }
 
 fn reload(shared: &Shared, reader: &mut Reader, stdin: &Mutex<ChildStdin>) -> Result<()> {
-    let slots: Vec<(u64, Value)> = lock(&shared.state).slots.iter().map(|(id, slot)| (*id, slot.params.clone())).collect();
+    let slots: Vec<(u64, Value)> =
+        lock(&shared.state).slots.iter().map(|(id, slot)| (*id, slot.params.clone())).collect();
     for (id, params) in slots {
         let number = call_now(shared, reader, stdin, "load", params)?.and_then(|loaded| number_of(&loaded));
         let mut state = lock(&shared.state);
@@ -518,7 +538,10 @@ fn take_answer(shared: &Shared, id: u64, result: Result<Value>) {
                 }
                 _ => drop(state.slots.remove(&slot)),
             }
-            let _ = reply.send(Note::Answer(result));
+            drop(state);
+            if reply.send(Note::Answer(result)).is_err() {
+                shared.unload(slot); // the caller is gone
+            }
         }
         Some(expect) => {
             drop(state);
@@ -553,7 +576,10 @@ fn take_event(shared: &Shared, mut event: RawEvent) {
     lock(&shared.state).streams.insert(request, stream);
 }
 
-/// A panic in a sink cancels its request and harms nobody else.
+/// A panic in a sink cancels its request and harms nobody else. It is not called again.
 fn guarded(sink: &mut Sink, event: Result<RawEvent>) -> ControlFlow<()> {
-    catch_unwind(AssertUnwindSafe(|| sink(event))).unwrap_or(ControlFlow::Break(()))
+    catch_unwind(AssertUnwindSafe(|| sink(event))).unwrap_or_else(|_| {
+        *sink = Box::new(|_| ControlFlow::Break(()));
+        ControlFlow::Break(())
+    })
 }

@@ -8,9 +8,16 @@ use crate::{Code, Error};
 /// A line from the child.
 #[derive(Debug)]
 pub enum Incoming {
-    Answer { id: u64, result: Result<Value, Error> },
+    Answer {
+        id: u64,
+        result: Result<Value, Error>,
+    },
     Event(RawEvent),
-    Progress { call: u64, what: String, done: f64 },
+    Progress {
+        call: u64,
+        what: String,
+        done: f64,
+    },
     /// A kind of notification that this version does not know.
     Unknown,
 }
@@ -148,12 +155,14 @@ mod tests {
 
     #[test]
     fn answers_events_and_progress() {
-        let Ok(Incoming::Answer { id: 3, result: Ok(result) }) = read(br#"{"jsonrpc":"2.0","id":3,"result":{"model":1}}"#)
+        let Ok(Incoming::Answer { id: 3, result: Ok(result) }) =
+            read(br#"{"jsonrpc":"2.0","id":3,"result":{"model":1}}"#)
         else {
             panic!()
         };
         assert_eq!(result["model"], 1);
-        let line = br#"{"id":4,"error":{"code":-32004,"message":"m","data":{"code":"not_found","message":"m","hint":"h"}}}"#;
+        let line =
+            br#"{"id":4,"error":{"code":-32004,"message":"m","data":{"code":"not_found","message":"m","hint":"h"}}}"#;
         let Ok(Incoming::Answer { id: 4, result: Err(error) }) = read(line) else { panic!() };
         assert_eq!((error.code, error.hint.as_str()), (Code::NotFound, "h"));
         let line = br#"{"method":"event","params":{"request":9,"kind":"text","text":"\u00e9","output_tokens":2}}"#;
@@ -166,7 +175,9 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_refused() {
-        for line in ["", "hello", "[]", "{}", "1", r#"{"id":1}"#, r#"{"id":1,"method":"initialize"}"#, r#"{"method":"event"}"#] {
+        for line in
+            ["", "hello", "[]", "{}", "1", r#"{"id":1}"#, r#"{"id":1,"method":"initialize"}"#, r#"{"method":"event"}"#]
+        {
             assert!(read(line.as_bytes()).is_err(), "{line}");
         }
         assert!(read(b"{\"id\":1,\"result\":\"\xff\"}").is_err());
