@@ -29,6 +29,9 @@ pub(crate) struct LogHook {
     call: Box<LogFn>,
 }
 
+// Its panics are caught where it is called.
+impl std::panic::RefUnwindSafe for LogHook {}
+
 /// Named settings: `"threads"`, `"context"`, `"temperature"` and so on. The names are those of the command line;
 /// [`Options::describe`] lists them.
 ///

@@ -47,6 +47,9 @@ pub trait Transport: Send + Sync + 'static {
 /// A thin pointer for C.
 pub(super) struct Boxed(pub Box<dyn Transport>);
 
+// Its panics are caught where it is called.
+impl std::panic::RefUnwindSafe for Boxed {}
+
 struct RawSink<'a> {
     raw: &'a sys::ingle_http_sink,
     stopped: bool,
