@@ -1,6 +1,10 @@
 //! The shapes that cross to the page: camelCase, events tagged as `{event, data}`.
+#![allow(
+    missing_docs,
+    reason = "a field that says it all by its name has no second line"
+)]
 
-use crate::{Error, Result};
+use crate::{Error, Result, options};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -154,11 +158,11 @@ pub enum DownloadEvent {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DownloadProgress {
-    /// `resolve`, `download`, `verify` or `done`.
+    /// `resolve`, `wait`, `download`, `verify` or `done`.
     pub phase: String,
     pub file: String,
-    pub file_index: i64,
-    pub files: i64,
+    pub file_index: u32,
+    pub files: u32,
     pub bytes_done: u64,
     /// `null` while unknown.
     pub bytes_total: Option<u64>,
@@ -224,6 +228,7 @@ impl GenerateRequest {
                 }
                 ("options", Value::Object(options)) => {
                     for (name, value) in options {
+                        options::check_sampling_name(kind, &name)?;
                         engine.insert(name.replace('-', "_"), value);
                     }
                 }
@@ -330,7 +335,11 @@ pub struct TemplateRequest {
 
 impl TemplateRequest {
     pub(crate) fn to_engine(&self) -> String {
-        let mut fields = self.variables.clone();
+        let mut fields = Map::new();
+        fields.insert(
+            "chat_template_kwargs".into(),
+            Value::Object(self.variables.clone()),
+        );
         fields.insert("messages".into(), Value::Array(self.messages.clone()));
         if let Some(tools) = &self.tools {
             fields.insert("tools".into(), Value::Array(tools.clone()));
@@ -386,14 +395,14 @@ mod tests {
         let request = GenerateRequest::from_json(
             "chat",
             json!({ "model": "m", "messages": [{ "role": "user", "content": "hi", "maxTokens": 1 }],
-                "maxTokens": 5, "seed": null, "options": { "top-k": 3, "minP": 0.5 } }),
+                "maxTokens": 5, "seed": null, "options": { "top-k": 3, "min_p": 0.5 } }),
         )
         .unwrap();
         assert_eq!(request.model.as_deref(), Some("m"));
         assert_eq!(
             Value::Object(request.engine),
             json!({ "messages": [{ "role": "user", "content": "hi", "maxTokens": 1 }],
-                "max_tokens": 5, "top_k": 3, "minP": 0.5 })
+                "max_tokens": 5, "top_k": 3, "min_p": 0.5 })
         );
     }
 

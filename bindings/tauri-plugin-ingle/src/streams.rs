@@ -55,7 +55,10 @@ pub(crate) struct Stream {
     timer: Timer,
     state: Mutex<State>,
     me: Weak<Stream>,
+    home: Weak<Map>,
 }
+
+type Map = Mutex<HashMap<String, Arc<Stream>>>;
 
 struct State {
     log: Log,
@@ -219,6 +222,12 @@ impl Stream {
         self.pump(&mut state);
         drop(state);
         drop(request);
+        // It can be taken up for a while, then it is forgotten.
+        let (home, id) = (self.home.clone(), self.id.clone());
+        self.timer.after(RETENTION, move || {
+            let old = home.upgrade().and_then(|map| lock(&map).remove(&id));
+            drop(old);
+        });
     }
 
     /// Sends what the page does not have, as far as the main loop keeps up.
@@ -286,7 +295,7 @@ impl Stream {
 
 /// All streams of the app.
 pub(crate) struct Streams {
-    map: Arc<Mutex<HashMap<String, Arc<Stream>>>>,
+    map: Arc<Map>,
     timer: Timer,
     batch: Duration,
 }
@@ -335,6 +344,7 @@ impl Streams {
                 ended: None,
             }),
             me: me.clone(),
+            home: Arc::downgrade(&self.map),
         });
         map.insert(id, stream.clone());
         drop(map);
@@ -388,15 +398,6 @@ impl Streams {
         for stream in self.select(|_| true) {
             stream.cancel();
         }
-    }
-
-    /// To be called once a stream has ended: it can be taken up for a while, then it is forgotten.
-    pub(crate) fn retire(&self, stream: &Stream) {
-        let (map, id) = (Arc::downgrade(&self.map), stream.id.clone());
-        self.timer.after(RETENTION, move || {
-            let old = map.upgrade().and_then(|map| lock(&map).remove(&id));
-            drop(old);
-        });
     }
 }
 

@@ -1,11 +1,15 @@
 //! What runs the models: this process, or a child that may crash without taking the app along.
 
+mod local;
+
 use crate::{
-    Result,
+    Error, Result,
+    config::Isolated,
     models::{Timings, Usage},
 };
 use serde_json::Value;
 use std::{ops::ControlFlow, path::Path, sync::Arc};
+use tauri::{AppHandle, Runtime};
 
 /// What a request says while it runs. `Done` or `Failed` comes exactly once, as the last.
 #[derive(Debug, Clone)]
@@ -33,6 +37,12 @@ pub enum BackendEvent {
     Failed(crate::Error),
 }
 
+impl BackendEvent {
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Failed(_))
+    }
+}
+
 /// Takes the events of one request, one at a time, on the backend's thread: it must not block. `Break` cancels.
 pub type EventSink = Box<dyn FnMut(BackendEvent) -> ControlFlow<()> + Send>;
 
@@ -41,6 +51,49 @@ pub type LoadProgress<'a> = &'a mut (dyn FnMut(&str, f64) -> ControlFlow<()> + S
 
 /// Option names and values, as the option table of the engine knows them.
 pub type OptionList = [(String, String)];
+
+/// The backend that the configuration asks for.
+pub(crate) fn open<R: Runtime>(
+    _app: &AppHandle<R>,
+    isolated: &Isolated,
+) -> Result<Arc<dyn Backend>> {
+    if cfg!(mobile) {
+        return Ok(Arc::new(Absent));
+    }
+    match isolated {
+        Isolated::No => Ok(Arc::new(local::Local)),
+        Isolated::Yes | Isolated::Sidecar(_) => Err(Error::new(
+            "unsupported",
+            "plugins.ingle.isolated: not in this version",
+            "set it to false",
+        )),
+    }
+}
+
+/// Systems that ingle has not been brought to: the app starts, and every command says so.
+struct Absent;
+
+impl Absent {
+    fn error() -> Error {
+        Error::new(
+            "unsupported",
+            "ingle does not run on this system yet",
+            "use it on the desktop",
+        )
+    }
+}
+
+impl Backend for Absent {
+    fn load(&self, _: &Path, _: &OptionList, _: LoadProgress<'_>) -> Result<Arc<dyn LoadedModel>> {
+        Err(Self::error())
+    }
+    fn devices(&self) -> Result<Value> {
+        Err(Self::error())
+    }
+    fn doctor(&self) -> Result<Value> {
+        Err(Self::error())
+    }
+}
 
 /// A place that runs models. All functions may block, except those of [`Request`]; none is called on the main thread.
 pub trait Backend: Send + Sync + 'static {
@@ -67,7 +120,7 @@ pub trait LoadedModel: Send + Sync {
     fn embed(&self, request: &str) -> Result<Vec<Vec<f32>>>;
     fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<i32>>;
     fn detokenize(&self, tokens: &[i32], spell_special: bool) -> Result<String>;
-    /// The prompt that a chat (`{messages, tools, add_generation_prompt, ...}`) becomes.
+    /// The prompt that a chat becomes: `{messages, tools, add_generation_prompt, chat_template_kwargs}`.
     fn template(&self, chat: &str) -> Result<String>;
     /// Keeps the conversation (tokens and KV) in a file. `busy` while a request runs.
     fn save(&self, path: &Path) -> Result<()>;
