@@ -87,6 +87,8 @@ void cli_make_folders(const char *path);
 double cli_seconds(void);
 bool cli_home(struct ig_buf *b); /* INGLE_HOME or ~/.local/share/ingle */
 void cli_binary_io(void);
+void *cli_library_open(const char *name); /* NULL if there is none */
+void *cli_library_symbol(void *library, const char *name);
 
 /* Ctrl-C. While a target is set, the first one calls fn(ud) on another thread; without a target, or
  * the second time, the program ends with 130. cli_interrupted tells (and forgets) whether one came.
@@ -104,6 +106,7 @@ long cli_read_input(char *p, size_t n);
 /* The hub with the settings of the command line and the environment. 0, or an exit code after the
  * message. */
 int cli_open_hub(struct cli *c, ingle_http_fn http, void *ud, ingle_hub **out);
+bool cli_offline(const struct cli *c);
 /* The file that MODEL means: a path, or a name or source of a model in the store. */
 int cli_resolve(struct cli *c, const char *name, struct ig_buf *path);
 void cli_format_bytes(char out[24], int64_t bytes);

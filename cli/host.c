@@ -9,6 +9,7 @@
 #include "cli.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -136,6 +137,14 @@ bool cli_home(struct ig_buf *b) {
     ig_buf_z(b, home);
     ig_buf_z(b, "/.local/share/ingle");
     return !b->failed;
+}
+
+void *cli_library_open(const char *name) {
+    return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+}
+
+void *cli_library_symbol(void *library, const char *name) {
+    return dlsym(library, name);
 }
 
 double cli_seconds(void) {

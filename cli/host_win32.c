@@ -127,6 +127,17 @@ bool cli_home(struct ig_buf *b) {
     return !b->failed;
 }
 
+void *cli_library_open(const char *name) {
+    return (void *)LoadLibraryA(name);
+}
+
+void *cli_library_symbol(void *library, const char *name) {
+    FARPROC found = GetProcAddress((HMODULE)library, name);
+    void *p;
+    memcpy(&p, &found, sizeof p);
+    return p;
+}
+
 double cli_seconds(void) {
     LARGE_INTEGER now, frequency;
     QueryPerformanceCounter(&now);

@@ -92,8 +92,7 @@ int cli_pull(struct cli *c) {
     double start = cli_seconds();
     if (c->n_args != 1) return cli_usage(c, "name one OWNER/NAME or URL");
     struct cli_http *http = cli_http_open(c);
-    bool offline = c->flag[CLI_OFFLINE] != NULL;
-    if (!http && !offline && c->err.code) return cli_fail(&c->err);
+    if (!http && !cli_offline(c)) return cli_fail(&c->err);
     int code = cli_open_hub(c, http ? cli_http : NULL, http, &h);
     if (!code) {
         cli_on_interrupt(nothing, NULL); /* the progress callback sees the flag */

@@ -21,13 +21,16 @@ static bool is_on(const char *value) {
     return value && value[0] && strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
 }
 
+bool cli_offline(const struct cli *c) {
+    return c->flag[CLI_OFFLINE] || is_on(getenv("HF_HUB_OFFLINE"));
+}
+
 int cli_open_hub(struct cli *c, ingle_http_fn http, void *ud, ingle_hub **out) {
     *out = NULL;
     if (ingle_hub_open(out, http, ud, &c->err) != INGLE_OK) return cli_fail(&c->err);
     ingle_hub *h = *out;
-    bool offline = c->flag[CLI_OFFLINE] || is_on(getenv("HF_HUB_OFFLINE"));
     bool ok = set(c, h, "endpoint", either(c, CLI_ENDPOINT, "HF_ENDPOINT")) &&
-              set(c, h, "token", either(c, CLI_TOKEN, "HF_TOKEN")) && set(c, h, "offline", offline ? "true" : NULL) &&
+              set(c, h, "token", either(c, CLI_TOKEN, "HF_TOKEN")) && set(c, h, "offline", cli_offline(c) ? "true" : NULL) &&
               set(c, h, "connections", c->flag[CLI_CONNECTIONS]) && set(c, h, "range-bytes", c->flag[CLI_RANGE_BYTES]) &&
               set(c, h, "max-bytes", c->flag[CLI_MAX_BYTES]) && set(c, h, "retries", c->flag[CLI_RETRIES]) &&
               set(c, h, "stall-seconds", c->flag[CLI_STALL]);

@@ -39,9 +39,9 @@ if [ $system = mac ]; then
 else
     have "${CC:-cc}" && have_header stdlib.h || need gcc "C compiler"
     [ -e /usr/include/stdlib.h ] || have_header stdlib.h || need libc6-dev "C library headers"
-    have pkg-config || need pkg-config "finds libedit and libcurl"
+    have pkg-config || need pkg-config "finds libedit"
     have_header histedit.h || need libedit-dev "line editing in ingle chat"
-    pkg-config --exists libcurl 2>/dev/null || need libcurl4-openssl-dev "ingle pull"
+    have_header curl/curl.h || need libcurl4-openssl-dev "ingle pull"
     brew_prefix=/usr
 fi
 have cmake || need cmake "build system"
