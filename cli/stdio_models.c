@@ -90,14 +90,15 @@ static int on_load(void *ud, const char *what, double done) {
 
 static ingle_status find_path(struct stdio_call *c, const char *name, char **out) {
     struct ig_buf path = {.mem = &c->s->mem};
+    struct cli own = *c->s->cli; /* loads run at once: each with an error of its own */
     if (!name[0])
         return stdio_bad(c, "give a path or the name of a model in the store", "model is empty");
-    if (cli_resolve(c->s->cli, name, &path) != 0) {
+    if (cli_resolve(&own, name, &path) != 0) {
         bool memory = path.failed;
         ig_buf_free(&path);
-        return memory ? ig_fail_memory(&c->err, 4096)
-                      : ig_fail(&c->err, INGLE_NOT_FOUND, "ingle models lists the store",
-                                "%s: no such file, and no such model in the store", name);
+        if (memory) return ig_fail_memory(&c->err, 4096);
+        c->err = own.err;
+        return c->err.code;
     }
     *out = path.p;
     return INGLE_OK;
