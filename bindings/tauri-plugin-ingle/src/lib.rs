@@ -30,6 +30,8 @@ mod streams;
 mod timer;
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod ipc_tests;
 
 pub use config::{Config, Isolated};

@@ -144,7 +144,7 @@ mod tests {
             timer.after(Duration::from_millis(ms), move || tx.send(name).unwrap());
         }
         timer.after(Duration::ZERO, || {
-            panic!("must not end the thread (this test's doing)")
+            panic!("on purpose: it must not end the thread")
         });
         let got: Vec<_> = (0..4)
             .map(|_| rx.recv_timeout(Duration::from_secs(5)).unwrap())
