@@ -19,6 +19,7 @@ function code(format, ending) {
     entryFileNames: `[name].${ending}`,
     chunkFileNames: `chunk-[name].${ending}`,
     sourcemap: true,
+    hoistTransitiveImports: false,
     sourcemapExcludeSources: true,
   };
 }
@@ -42,6 +43,7 @@ export default [
   {
     input,
     external,
+    treeshake: { moduleSideEffects: 'no-external' },
     plugins: [esbuild({ target })],
     output: [code('es', 'js'), code('cjs', 'cjs')],
   },
@@ -56,7 +58,8 @@ export default [
       format: 'iife',
       name: '__TAURI_PLUGIN_INGLE__',
       banner: "if ('__TAURI__' in window) {",
-      footer: "Object.defineProperty(window.__TAURI__, 'ingle', { value: __TAURI_PLUGIN_INGLE__ }) }",
+      footer:
+        "Object.defineProperty(window.__TAURI__, 'ingle', { value: __TAURI_PLUGIN_INGLE__ }) }",
     },
   },
 ];

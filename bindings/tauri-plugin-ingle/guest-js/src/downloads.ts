@@ -79,8 +79,7 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
   }
 
   private async start(settle: (outcome: StoredModel | IngleError) => void): Promise<string> {
-    if (this.options.signal?.aborted)
-      throw new IngleError('cancelled', 'aborted before it began');
+    if (this.options.signal?.aborted) throw new IngleError('cancelled', 'aborted before it began');
     this.port = openPort<DownloadEvent>((event) => {
       if (this.ended) return;
       if (event.event === 'progress') this.report(event.data);

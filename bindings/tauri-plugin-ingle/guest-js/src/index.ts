@@ -48,11 +48,20 @@ export {
 export {
   generateObject,
   ObjectStream,
+  schemaInstruction,
   streamObject,
+  withInstruction,
   type ObjectOptions,
   type ObjectRequest,
   type ObjectResult,
 } from './objects.js';
-export { jsonSchema, type Infer, type Schema, type StandardSchema } from './schema.js';
+export {
+  jsonSchema,
+  type Infer,
+  type Schema,
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+} from './schema.js';
 export { validateJsonSchema, type Issue } from './json-schema.js';
-export { parsePartialJson, type PartialJsonState } from './partial-json.js';
+export { parsePartialJson, PartialJson, type PartialJsonState } from './partial-json.js';

@@ -47,7 +47,5 @@ export function openPort<T>(onMessage: (message: T) => void): Port<T> {
 
 /** The request without fields that are undefined, which Rust would see as null. */
 export function compact<T extends object>(value: T): T {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, field]) => field !== undefined),
-  ) as T;
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }

@@ -77,7 +77,7 @@ class Check {
   }
 
   private string(schema: JsonSchema, value: string, path: Path): void {
-    const length = [...value].length;
+    const { length } = Array.from(value);
     this.bounds(schema, 'minLength', 'maxLength', length, path, 'characters');
     const pattern = schema['pattern'];
     if (typeof pattern === 'string' && !matches(pattern, value))
@@ -150,8 +150,7 @@ class Check {
     const fitting = (rules: unknown[]): number =>
       rules.filter((rule) => this.fits(rule, value, depth)).length;
     const { allOf, anyOf, oneOf } = schema;
-    if (Array.isArray(allOf))
-      for (const rule of allOf) this.visit(rule, value, path, depth + 1);
+    if (Array.isArray(allOf)) for (const rule of allOf) this.visit(rule, value, path, depth + 1);
     if (Array.isArray(anyOf) && fitting(anyOf) === 0)
       this.say(path, 'matches none of the allowed forms');
     if (Array.isArray(oneOf) && fitting(oneOf) !== 1)
@@ -177,7 +176,7 @@ function typeOf(value: unknown): string {
 }
 
 function show(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
+  return JSON.stringify(value);
 }
 
 /* 0.3 is a multiple of 0.1 although 0.3 / 0.1 is not whole. */

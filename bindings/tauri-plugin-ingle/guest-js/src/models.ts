@@ -56,10 +56,7 @@ export class Model implements AsyncDisposable {
     return chat({ ...request, model: this.id }, options);
   }
 
-  generate(
-    request: Omit<GenerateRequest, 'model'> | string,
-    options?: StreamOptions,
-  ): ChatStream {
+  generate(request: Omit<GenerateRequest, 'model'> | string, options?: StreamOptions): ChatStream {
     const asked = typeof request === 'string' ? { prompt: request } : request;
     return generate({ ...asked, model: this.id }, options);
   }
@@ -68,14 +65,14 @@ export class Model implements AsyncDisposable {
     request: Omit<ObjectRequest<S>, 'model'>,
     options?: ObjectOptions,
   ): Promise<ObjectResult<Infer<S>>> {
-    return generateObject<S>({ ...request, model: this.id } as ObjectRequest<S>, options);
+    return generateObject<S>({ ...request, model: this.id }, options);
   }
 
   streamObject<S extends Schema>(
     request: Omit<ObjectRequest<S>, 'model'>,
     options?: ObjectOptions,
   ): ObjectStream<Infer<S>> {
-    return streamObject<S>({ ...request, model: this.id } as ObjectRequest<S>, options);
+    return streamObject<S>({ ...request, model: this.id }, options);
   }
 
   embed(request: Omit<EmbedRequest, 'model'> | string | string[]): Promise<Float32Array[]> {

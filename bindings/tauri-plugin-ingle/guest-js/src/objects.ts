@@ -3,7 +3,13 @@ import type { Issue } from './json-schema.js';
 import { Latest } from './latest.js';
 import { jsonValues, PartialJson } from './partial-json.js';
 import { readableFrom, type IterableStream } from './readable.js';
-import { issueText, prepareSchema, type Infer, type PreparedSchema, type Schema } from './schema.js';
+import {
+  issueText,
+  prepareSchema,
+  type Infer,
+  type PreparedSchema,
+  type Schema,
+} from './schema.js';
 import { chat, type ChatStream } from './streams.js';
 import type { ChatRequest, Completion, DeepPartial, JsonSchema, Message } from './types.js';
 
@@ -115,7 +121,7 @@ export class ObjectStream<T> implements AsyncIterable<DeepPartial<T>> {
   private async run(): Promise<ObjectResult<T>> {
     const asked = firstMessages(this.request, this.schema.json);
     const most = 1 + Math.max(0, this.request.retries ?? 2);
-    for (let messages = asked; ; ) {
+    for (let messages = asked; ;) {
       const attempt = await this.ask(messages);
       const { completion } = attempt;
       if (attempt.ok)
@@ -186,7 +192,15 @@ function chatRequest(
   messages: Message[],
   json: JsonSchema,
 ): ChatRequest {
-  const { schema: _s, jsonSchema: _j, name, prompt: _p, system: _y, retries: _r, ...rest } = request;
+  const {
+    schema: _s,
+    jsonSchema: _j,
+    name,
+    prompt: _p,
+    system: _y,
+    retries: _r,
+    ...rest
+  } = request;
   return {
     ...rest,
     messages,

@@ -33,8 +33,7 @@ interface ArrayFrame {
 type Frame = ObjectFrame | ArrayFrame;
 
 type Token =
-  | { kind: 'string'; text: string; escape: string; isKey: boolean }
-  | { kind: 'bare'; text: string };
+  { kind: 'string'; text: string; escape: string; isKey: boolean } | { kind: 'bare'; text: string };
 
 /** `seeking` the start, `partial` inside the value, `complete` after it. */
 export type PartialJsonState = 'seeking' | 'partial' | 'complete';
@@ -53,6 +52,11 @@ export class PartialJson {
 
   get state(): PartialJsonState {
     return this.phase;
+  }
+
+  /** The text of the value, from its start as far as it has been read. */
+  get source(): string {
+    return this.phase === 'seeking' ? '' : this.text.slice(this.begin, this.at);
   }
 
   feed(chunk: string): this {
@@ -150,7 +154,11 @@ export class PartialJson {
 
   private startValue(char: string): boolean {
     if (char === '{' || char === '[') {
-      if (this.stack.length >= DEEPEST) return false;
+      if (this.stack.length >= DEEPEST) {
+        // None of the starts before this one would fare better.
+        this.restart(this.at);
+        return true;
+      }
       this.push(char === '{' ? 'object' : 'array');
       return true;
     }

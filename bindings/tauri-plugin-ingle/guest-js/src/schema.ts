@@ -2,12 +2,12 @@ import { IngleError } from './errors.js';
 import { isObject, validateJsonSchema, type Issue } from './json-schema.js';
 import type { JsonSchema } from './types.js';
 
-interface StandardIssue {
+export interface StandardIssue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-type StandardResult<Output> =
+export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
 
@@ -16,9 +16,7 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
-    readonly validate: (
-      value: unknown,
-    ) => StandardResult<Output> | Promise<StandardResult<Output>>;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
@@ -61,9 +59,7 @@ export interface PreparedSchema {
 export function prepareSchema(schema: Schema, given?: JsonSchema): PreparedSchema {
   const json = given ?? jsonOf(schema);
   const root = rootOf(json);
-  const validate = async (
-    value: unknown,
-  ): Promise<{ value: unknown } | { issues: Issue[] }> => {
+  const validate = async (value: unknown): Promise<{ value: unknown } | { issues: Issue[] }> => {
     if (!isStandard(schema)) {
       const issues = validateJsonSchema(schema, value);
       return issues.length ? { issues } : { value };

@@ -297,11 +297,7 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
     known.arguments += piece.arguments;
   }
 
-  private completion(end: {
-    finish: FinishReason;
-    usage: Usage;
-    timings: Timings;
-  }): Completion {
+  private completion(end: { finish: FinishReason; usage: Usage; timings: Timings }): Completion {
     return {
       ...this.current,
       finish: end.finish,
@@ -355,11 +351,9 @@ export function generate(
 /** Takes up a stream again, after a reload of the page for example. */
 export function attach(stream: string, options: AttachOptions = {}): ChatStream {
   const after = options.after ?? 0;
-  return new ChatStream(
-    (onEvent) => call('attach', { stream, after, onEvent }),
-    options,
-    { after },
-  );
+  return new ChatStream((onEvent) => call('attach', { stream, after, onEvent }), options, {
+    after,
+  });
 }
 
 /** Streams of this window, running or ended a short while ago. */

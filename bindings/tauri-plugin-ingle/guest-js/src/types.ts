@@ -197,8 +197,7 @@ export interface StoredModel {
 }
 
 export type LoadEvent =
-  | { event: 'progress'; data: { done: number; what: string } }
-  | { event: 'done'; data?: unknown };
+  { event: 'progress'; data: { done: number; what: string } } | { event: 'done'; data?: unknown };
 
 export interface LoadProgress {
   /** 0 to 1. */

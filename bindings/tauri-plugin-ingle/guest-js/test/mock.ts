@@ -135,8 +135,7 @@ export class StreamCore extends MockCore {
     });
     this.on('attach', ({ stream, after, onEvent }) => {
       const found = this.streams.find((one) => one.id === stream);
-      if (!found)
-        return Promise.reject({ code: 'not_found', message: 'no such stream', hint: '' });
+      if (!found) return Promise.reject({ code: 'not_found', message: 'no such stream', hint: '' });
       found.attach(onEvent, after as number);
       return { stream, running: found.log.at(-1)?.event !== 'done' };
     });

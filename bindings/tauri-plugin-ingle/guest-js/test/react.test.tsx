@@ -1,7 +1,7 @@
 import { act, cleanup, renderHook, waitFor } from '@testing-library/react';
 import { StrictMode, type ReactNode } from 'react';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { useChat, useDownload, useModel } from '../src/react.js';
+import { useChat, useDownload, useModel, type UseModel } from '../src/react.js';
 import { MockCore, RustChannel, StreamCore } from './mock.js';
 
 afterEach(cleanup);
@@ -18,7 +18,12 @@ describe('useChat', () => {
     const core = new StreamCore();
     const finished = vi.fn();
     const { result } = renderHook(() =>
-      useChat({ model: 'tiny', system: 'Be brief.', request: { maxTokens: 9 }, onFinish: finished }),
+      useChat({
+        model: 'tiny',
+        system: 'Be brief.',
+        request: { maxTokens: 9 },
+        onFinish: finished,
+      }),
     );
     let sent!: Promise<void>;
     act(() => {
@@ -154,7 +159,9 @@ describe('useChat', () => {
     const core = new StreamCore();
     const failed = vi.fn();
     core.onStart = (rust) =>
-      rust.id === 's1' ? rust.started().text('ha').error('no_memory', 'full', 'close apps') : rust.text('ok').done();
+      rust.id === 's1'
+        ? rust.started().text('ha').error('no_memory', 'full', 'close apps')
+        : rust.text('ok').done();
     const { result } = renderHook(() => useChat({ onError: failed }));
     await act(() => result.current.send('Hi'));
     expect(result.current.status).toBe('error');
@@ -279,9 +286,13 @@ describe('useModel', () => {
   it('follows a changed name and forgets the answer of the old one', async () => {
     const core = new MockCore();
     const answers: Record<string, (value: unknown) => void> = {};
-    core.on('load_model', ({ model }) => new Promise((resolve) => (answers[String(model)] = resolve)));
-    const { result, rerender } = renderHook(({ name }) => useModel(name), {
-      initialProps: { name: 'a' as string | null },
+    core.on(
+      'load_model',
+      ({ model }) => new Promise((resolve) => (answers[String(model)] = resolve)),
+    );
+    const useNamed = ({ name }: { name: string | null }): UseModel => useModel(name);
+    const { result, rerender } = renderHook<UseModel, { name: string | null }>(useNamed, {
+      initialProps: { name: 'a' },
     });
     rerender({ name: 'b' });
     await act(async () => {
@@ -333,7 +344,15 @@ describe('useDownload', () => {
     bytesPerSecond: 50,
     secondsLeft: (100 - bytesDone) / 50,
   });
-  const stored = { name: 'm', path: '/m', bytes: 100, format: 'gguf', source: 's', complete: true, loaded: false };
+  const stored = {
+    name: 'm',
+    path: '/m',
+    bytes: 100,
+    format: 'gguf',
+    source: 's',
+    complete: true,
+    loaded: false,
+  };
 
   function setUp(running: object[] = []): { core: MockCore; channels: RustChannel[] } {
     const channels: RustChannel[] = [];

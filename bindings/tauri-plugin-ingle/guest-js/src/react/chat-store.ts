@@ -61,7 +61,7 @@ export interface ChatOptions {
 let counter = 0;
 
 function newId(): string {
-  return globalThis.crypto?.randomUUID?.() ?? `m${Date.now().toString(36)}-${counter++}`;
+  return `m${Date.now().toString(36)}-${counter++}`;
 }
 
 /** A conversation: what is behind `useChat`. */
@@ -74,7 +74,7 @@ export class ChatStore extends FrameStore<ChatState> {
   private answering: Promise<void> = Promise.resolve();
   private restored = false;
 
-  constructor(public options: ChatOptions) {
+  constructor(private options: ChatOptions) {
     super({
       messages: options.initialMessages ?? [],
       status: 'idle',
@@ -82,6 +82,11 @@ export class ChatStore extends FrameStore<ChatState> {
       tokensPerSecond: null,
       promptProgress: null,
     });
+  }
+
+  /** The options of the newest render. */
+  configure(options: ChatOptions): void {
+    this.options = options;
   }
 
   /** Takes up what was there before a reload. */

@@ -1,5 +1,5 @@
 import { useEffect, useState, useSyncExternalStore } from 'react';
-import { ChatStore, type ChatOptions, type ChatState } from './chat-store.js';
+import { ChatStore, type ChatMessage, type ChatOptions, type ChatState } from './chat-store.js';
 
 export interface UseChat extends ChatState {
   /** Text, reasoning and speed of the newest answer, for short. */
@@ -11,7 +11,7 @@ export interface UseChat extends ChatState {
   regenerate: (id?: string) => Promise<void>;
   edit: (id: string, text: string) => Promise<void>;
   clear: () => Promise<void>;
-  setMessages: ChatStore['setMessages'];
+  setMessages: (messages: ChatMessage[]) => void;
 }
 
 /**
@@ -21,7 +21,7 @@ export interface UseChat extends ChatState {
 export function useChat(options: ChatOptions = {}): UseChat {
   const [store] = useState(() => new ChatStore(options));
   useEffect(() => {
-    store.options = options;
+    store.configure(options);
   });
   useEffect(() => {
     store.connect();

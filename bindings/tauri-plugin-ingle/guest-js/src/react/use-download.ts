@@ -36,11 +36,15 @@ export interface UseDownloadOptions {
 const IDLE: DownloadState = { status: 'idle', progress: null, model: null, error: null };
 
 class DownloadStore extends FrameStore<DownloadState> {
-  onDone: ((model: StoredModel) => void) | undefined;
+  private options: UseDownloadOptions = {};
   private download: Download | null = null;
 
   constructor(private readonly source: string | null) {
     super(IDLE);
+  }
+
+  configure(options: UseDownloadOptions): void {
+    this.options = options;
   }
 
   readonly start = async (): Promise<void> => {
@@ -57,7 +61,7 @@ class DownloadStore extends FrameStore<DownloadState> {
       if (this.download !== download) return;
       this.download = null;
       this.set({ status: 'done', model });
-      this.onDone?.(model);
+      this.options.onDone?.(model);
     } catch (thrown) {
       if (this.download !== download) return;
       this.download = null;
@@ -93,13 +97,10 @@ class DownloadStore extends FrameStore<DownloadState> {
 }
 
 /** The download of one source, `owner/name:file` or an URL. null waits. */
-export function useDownload(
-  source: string | null,
-  options: UseDownloadOptions = {},
-): UseDownload {
+export function useDownload(source: string | null, options: UseDownloadOptions = {}): UseDownload {
   const store = useMemo(() => new DownloadStore(source), [source]);
   useEffect(() => {
-    store.onDone = options.onDone;
+    store.configure(options);
   });
   useEffect(() => {
     if (source !== null) void store.join();

@@ -54,20 +54,21 @@ export function useModel(name: string | null, options: UseModelOptions = {}): Us
     }
   }, [name, optionText]);
 
-  const { model } = state;
-  const unload = useCallback(async (): Promise<void> => {
+  const forget = useCallback((): void => {
     wanted.current++;
     setState(IDLE);
+  }, []);
+
+  const { model } = state;
+  const unload = useCallback(async (): Promise<void> => {
+    forget();
     await model?.unload();
-  }, [model]);
+  }, [forget, model]);
 
   useEffect(() => {
     if (autoLoad) void load();
-    return () => {
-      wanted.current++;
-      setState(IDLE);
-    };
-  }, [autoLoad, load]);
+    return forget;
+  }, [autoLoad, forget, load]);
 
   useEffect(
     () => () => {
