@@ -1,8 +1,7 @@
 import { regenerate, runningHere } from '../lib/chat';
-import { duration, speed } from '../lib/format';
+import { duration, percent, speed } from '../lib/format';
 import { live } from '../lib/live';
 import { displayName, models } from '../lib/models';
-import { percent } from '../lib/format';
 import type { Live, Message } from '../lib/types';
 import { useStore } from '../lib/store';
 import { CopyButton } from './CopyButton';
@@ -86,7 +85,7 @@ function Ending({ message, versions }: { message: Message; versions: Message[] }
         >
           <Icon name="redo" />
         </button>
-        {stats && (
+        {stats && stats.outputTokens > 0 && (
           <span
             className="stats"
             data-testid="stats"

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { CATALOG, checkSource, type CatalogEntry } from '../lib/catalog';
-import { download, downloads, forget, pause, type Download } from '../lib/downloads';
-import { bytes, duration, percent } from '../lib/format';
+import { describe, download, downloads, forget, pause, type Download } from '../lib/downloads';
+import { bytes, percent } from '../lib/format';
 import { chooseDownloaded, models } from '../lib/models';
 import { useStore } from '../lib/store';
 import { ErrorNotice } from './ErrorNotice';
@@ -73,7 +73,13 @@ function DownloadRow({ download: d }: { download: Download }) {
         <p className="hint numbers" data-testid="download-numbers">
           {describe(d)}
         </p>
-        {d.error && <ErrorNotice failure={d.error} onRetry={() => begin(d.source)} />}
+        {d.error && (
+          <ErrorNotice
+            failure={d.error}
+            title="The download stopped"
+            onRetry={() => begin(d.source)}
+          />
+        )}
       </div>
       {d.state === 'running' ? (
         <button type="button" data-testid="download-cancel" onClick={() => void pause(d.source)}>
@@ -99,20 +105,6 @@ function DownloadRow({ download: d }: { download: Download }) {
       )}
     </div>
   );
-}
-
-/** "12.3 MB of 105 MB · 4.5 MB/s · 20 s left" */
-export function describe({ state, progress: p }: Download): string {
-  if (!p) return state === 'running' ? 'Asking the server…' : '';
-  if (p.phase === 'verify') return 'Checking the file…';
-  const parts = [
-    p.bytesTotal === null ? bytes(p.bytesDone) : `${bytes(p.bytesDone)} of ${bytes(p.bytesTotal)}`,
-  ];
-  if (p.files > 1) parts.unshift(`File ${p.fileIndex + 1} of ${p.files}`);
-  if (state === 'paused') parts.push('stopped; it goes on from here');
-  if (state === 'running' && p.bytesPerSecond > 0) parts.push(`${bytes(p.bytesPerSecond)}/s`);
-  if (state === 'running' && p.secondsLeft !== null) parts.push(`${duration(p.secondsLeft)} left`);
-  return parts.join(' · ');
 }
 
 function SourceForm() {

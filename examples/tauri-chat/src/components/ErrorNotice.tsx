@@ -14,7 +14,12 @@ const LABELS: Record<Remedy, string> = {
 };
 
 /** What happened, what to do, and a button that does it. */
-export function ErrorNotice(props: { failure: Failure; onRetry?: (() => void) | undefined }) {
+export function ErrorNotice(props: {
+  failure: Failure;
+  /** In place of the title that goes with the code. */
+  title?: string;
+  onRetry?: (() => void) | undefined;
+}) {
   const { failure, onRetry } = props;
   const { title, remedies } = explain(failure);
   const act: Record<Remedy, (() => void) | undefined> = {
@@ -28,7 +33,7 @@ export function ErrorNotice(props: { failure: Failure; onRetry?: (() => void) | 
     <div className="error" role="alert" data-testid="error" data-code={failure.code}>
       <Icon name="alert" />
       <div>
-        <strong>{title}</strong>
+        <strong>{props.title ?? title}</strong>
         <p>{failure.message}</p>
         {failure.hint && <p className="hint">{failure.hint}</p>}
         <div className="row">

@@ -6,6 +6,7 @@ import {
   type DownloadProgress,
   type StoredModel,
 } from 'tauri-plugin-ingle-api';
+import { bytes, duration } from './format';
 import { refreshModels } from './models';
 import { Store } from './store';
 import type { Failure } from './types';
@@ -74,4 +75,18 @@ export async function resumeWatching(onDone: (model: StoredModel) => void): Prom
   } catch {
     // Not allowed to download: nothing can be running.
   }
+}
+
+/** "12.3 MB of 105 MB · 4.5 MB/s · 20 s left" */
+export function describe({ state, progress: p }: Download): string {
+  if (!p) return state === 'running' ? 'Asking the server…' : '';
+  if (p.phase === 'verify') return 'Checking the file…';
+  const parts = [
+    p.bytesTotal === null ? bytes(p.bytesDone) : `${bytes(p.bytesDone)} of ${bytes(p.bytesTotal)}`,
+  ];
+  if (p.files > 1) parts.unshift(`File ${p.fileIndex + 1} of ${p.files}`);
+  if (state === 'paused') parts.push('stopped; it goes on from here');
+  if (state === 'running' && p.bytesPerSecond > 0) parts.push(`${bytes(p.bytesPerSecond)}/s`);
+  if (state === 'running' && p.secondsLeft !== null) parts.push(`${duration(p.secondsLeft)} left`);
+  return parts.join(' · ');
 }

@@ -23,7 +23,6 @@ export function beginLive(id: string, conversation: string): void {
         reasoning: '',
         tokens: 0,
         promptTokens: 0,
-        firstAt: null,
         tokensPerSecond: null,
       },
     },
@@ -63,56 +62,64 @@ export async function follow(
   let text = '';
   let reasoning = '';
   let tokens = 0;
-  let firstAt: number | null = null;
+  let first: { at: number; tokens: number } | null = null;
   let savedAt = performance.now();
   const show = oncePerFrame(() => {
-    const seconds = firstAt === null ? 0 : (performance.now() - firstAt) / 1000;
+    const seconds = first ? (performance.now() - first.at) / 1000 : 0;
+    // The first message took no time, and after an attach it holds all there was before.
+    const counted = tokens - (first?.tokens ?? 0);
     setLive(id, {
       phase: 'writing',
       text,
       reasoning,
       tokens,
-      firstAt,
       // Too early and the number jumps about.
-      tokensPerSecond: seconds > 0.4 && tokens > 1 ? (tokens - 1) / seconds : null,
+      tokensPerSecond: seconds > 0.4 && counted > 0 ? counted / seconds : null,
     });
   });
-  const end = (status: MessageStatus, stats: Stats | null): Outcome => {
-    show.now();
-    return { text, reasoning, status, stats };
-  };
-  for await (const event of events) {
-    switch (event.event) {
-      case 'started':
-        onStart(event.data.stream);
-        break;
-      case 'progress':
-        setLive(id, {
-          phase: 'reading',
-          promptTokens: event.data.total,
-          progress: event.data.total > 0 ? event.data.done / event.data.total : 0,
-        });
-        break;
-      case 'text':
-      case 'reasoning': {
-        if (event.event === 'text') text += event.data.text;
-        else reasoning += event.data.text;
-        tokens += event.data.tokens;
-        firstAt ??= performance.now();
-        show.ask();
-        const now = performance.now();
-        if (now - savedAt > saveEvery) {
-          savedAt = now;
-          onSave(text, reasoning);
+  const end = (status: MessageStatus, stats: Stats | null): Outcome => ({
+    text,
+    reasoning,
+    status,
+    stats,
+  });
+  try {
+    for await (const event of events) {
+      switch (event.event) {
+        case 'started':
+          onStart(event.data.stream);
+          break;
+        case 'progress':
+          setLive(id, {
+            phase: 'reading',
+            promptTokens: event.data.total,
+            progress: event.data.total > 0 ? event.data.done / event.data.total : 0,
+          });
+          break;
+        case 'text':
+        case 'reasoning': {
+          if (event.event === 'text') text += event.data.text;
+          else reasoning += event.data.text;
+          tokens += event.data.tokens;
+          first ??= { at: performance.now(), tokens };
+          show.ask();
+          const now = performance.now();
+          if (now - savedAt > saveEvery) {
+            savedAt = now;
+            onSave(text, reasoning);
+          }
+          break;
         }
-        break;
+        case 'done':
+          return end(STATUS[event.data.finish] ?? 'done', {
+            ...event.data.usage,
+            ...event.data.timings,
+          });
       }
-      case 'done':
-        return end(STATUS[event.data.finish] ?? 'done', {
-          ...event.data.usage,
-          ...event.data.timings,
-        });
     }
+    return end('interrupted', null);
+  } finally {
+    // What came last is shown, however it ended.
+    show.now();
   }
-  return end('interrupted', null);
 }

@@ -36,18 +36,22 @@ export function isPath(model: string): boolean {
   return /[\\/]/.test(model);
 }
 
+/** The model that the app brought along, in builds that do (see .env.bundled). */
+export const BUNDLED: string | null = import.meta.env.VITE_BUNDLED_MODEL ?? null;
+
 /** What a person calls a model: its store name or the name of its file, without the ending. */
 export function displayName(model: string): string {
+  if (model === BUNDLED) return 'Built-in model';
   return (model.split(/[\\/]/).pop() ?? model).replace(/\.gguf$/i, '');
 }
 
-/** Chooses a model when none is chosen or the chosen one is gone: the only one or the smallest complete one. */
+/** Chooses a model when none is chosen or the chosen one is gone: the one brought along, or the smallest in the store. */
 export function chooseDefault(stored: readonly StoredModel[]): void {
   const { model } = settings.value;
   if (model !== null && (isPath(model) || stored.some((m) => m.name === model && m.complete)))
     return;
   const first = stored.filter((m) => m.complete).sort((a, b) => a.bytes - b.bytes)[0];
-  change({ model: first ? first.name : null });
+  change({ model: BUNDLED ?? first?.name ?? null });
 }
 
 let loadings = new Map<string, Promise<Model>>();

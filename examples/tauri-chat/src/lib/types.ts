@@ -57,7 +57,5 @@ export interface Live {
   tokens: number;
   /** Known once the model began to read. */
   promptTokens: number;
-  /** Milliseconds of the clock of the page, at the first token. */
-  firstAt: number | null;
   tokensPerSecond: number | null;
 }

@@ -5,20 +5,26 @@ import type { Commands } from './ipc';
 
 const KEY = 'mock-database';
 
-/** The commands of tauri-plugin-sql over a database that is kept in localStorage. */
+/** A database that is kept in localStorage. */
 export async function openDatabase(): Promise<Commands> {
   const sql = await initSqlJs({ locateFile: () => wasm });
   const kept = localStorage.getItem(KEY);
   const db = new sql.Database(kept ? Uint8Array.from(atob(kept), (c) => c.charCodeAt(0)) : null);
   if (!kept) db.run(migration);
+  return databaseCommands(db, () => keep(db));
+}
+
+/** The commands of tauri-plugin-sql over a database of sql.js. */
+export function databaseCommands(db: Database, onChange: () => void): Commands {
   return {
     'plugin:sql|load': ({ db: name }) => name,
     'plugin:sql|close': () => true,
     'plugin:sql|select': ({ query, values }) => select(db, String(query), values as SqlValue[]),
     'plugin:sql|execute': ({ query, values }) => {
       db.run(numbered(String(query)), values as SqlValue[]);
-      keep(db);
-      return [db.getRowsModified(), 0];
+      const changed = db.getRowsModified();
+      onChange();
+      return [changed, 0];
     },
   };
 }
