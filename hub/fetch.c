@@ -255,7 +255,8 @@ ingle_status ig_fetch_text(struct ig_call *c, struct ig_fetch *f, size_t limit, 
         if (out->failed) return ig_fail_memory(err, limit);
         if (t.too_long) return ig_fail(err, INGLE_BAD_FILE, NULL, "the answer of the server is too long");
         if (s ? s != INGLE_IO : !ig_fetch_may_retry(f->status)) return s;
-        double wait = ig_retry_delay(c, tries, s ? -1 : f->retry_after);
+        /* somebody waits for an answer: that the network is down is said soon */
+        double wait = s && tries > 2 ? -1 : ig_retry_delay(c, tries, s ? -1 : f->retry_after);
         if (wait < 0) return s;
         for (double end = ig_os_seconds() + wait; ig_os_seconds() < end; ig_os_sleep(0.01))
             if (ig_call_tick(c)) return ig_call_cancelled(err);

@@ -237,10 +237,7 @@ static ingle_status clean_done(struct ig_pull *p, ingle_error *err) {
 static ingle_status make_room(struct ig_pull *p, ingle_error *err) {
     struct ig_call *c = p->call;
     struct ig_store s = {0};
-    const char *records = ig_call_path(c, c->own, "records", "");
-    if (!records) return ig_fail_memory(err, 256);
     IG_TRY(ig_os_make_folders(p->done, err));
-    IG_TRY(ig_os_make_folders(records, err));
     IG_TRY(take_over(p, err));
     IG_TRY(clean_done(p, err));
     IG_TRY(ig_record_write(c, p->plan_path, &p->plan, err));
@@ -275,9 +272,10 @@ static ingle_status run(struct ig_call *c, const char *what, ingle_text_fn resul
     IG_TRY(ig_source_parse(c, what, &p.source, err));
     if (c->set.offline || !c->http) return offline(c, &p.source, what, result, ud, err);
     IG_TRY(ig_pull_resolve(&p, err));
-    const char *locks = ig_call_path(c, c->own, "locks", "");
-    if (!locks) return ig_fail_memory(err, 64);
+    const char *locks = ig_call_path(c, c->own, "locks", ""), *records = ig_call_path(c, c->own, "records", "");
+    if (!locks || !records) return ig_fail_memory(err, 64);
     IG_TRY(ig_os_make_folders(locks, err));
+    IG_TRY(ig_os_make_folders(records, err));
     IG_TRY(ig_pull_lock(c, p.key, true, &lock, err));
     c->progress.bytes_done = 0;
     c->progress.bytes_total = p.total;

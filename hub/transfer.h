@@ -49,6 +49,7 @@ struct ig_transfer {
     struct ig_buf name;       /* from Content-Disposition */
     bool known;               /* the first answer came: size and ranges are settled */
     bool ranges;              /* the server sends ranges */
+    bool no_ranges;           /* it must not be asked for them */
     bool streaming;           /* no size was said: one connection, `received` is all there is */
     bool ended;               /* streaming: the body is complete */
     bool stop, restart, finished;

@@ -219,13 +219,13 @@ static int on_body(void *ud, const void *bytes, size_t n) {
     const uint8_t *p = bytes;
     int64_t size = t->streaming ? INT64_MAX : t->journal.size;
     w->last_byte = ig_os_seconds();
-    w->tries = 0;
     if (w->skip) {
         size_t drop = (uint64_t)w->skip < n ? (size_t)w->skip : n;
         w->skip -= (int64_t)drop;
         p += drop;
         n -= drop;
     }
+    if (n) w->tries = 0; /* what is here already is no progress */
     ig_os_lock(&t->lock);
     bool over = t->known && !t->streaming && w->begin >= w->end, stop = t->stop || (over && w->at < size);
     if (!stop) t->live += (int64_t)n;
@@ -279,7 +279,7 @@ static void headers_for(struct ig_transfer *t, struct ig_worker *w, struct ig_bu
     if (!t->known && size < 0) end = t->chunk;
     if (size >= 0 && end > size) end = size;
     bool whole = w->at == 0 && size >= 0 && size <= IG_PIECE;
-    if (!t->streaming && !(t->known && !t->ranges) && !whole) {
+    if (!t->streaming && !(t->known && !t->ranges) && !whole && !t->no_ranges) {
         ig_buf_f(b, "Range: bytes=%lld-%lld\n", (long long)w->at, (long long)end - 1);
         if (!t->sha256 && t->journal.oid.n && (w->at || t->known)) ig_buf_f(b, "If-Range: %s\n", t->journal.oid.p);
     }
@@ -367,8 +367,11 @@ static ingle_status judge(struct ig_transfer *t, struct ig_worker *w, struct ig_
         ig_os_lock(&t->lock);
         bool had = t->journal.size >= 0;
         if (had) changed(t);
+        bool ask_plainly = !had && !t->no_ranges; /* an empty file has no first byte */
+        t->no_ranges = true;
         ig_os_unlock(&t->lock);
         if (had) return INGLE_CANCELLED;
+        if (ask_plainly) return INGLE_OK;
     }
     *again = ig_fetch_may_retry(f->status);
     return ig_fetch_fail(f, t->what, err);

@@ -193,12 +193,12 @@ class FakeHub:
         token = h.entry["headers"].get("authorization")
         if self.need_token and token != f"Bearer {self.need_token}":
             return h.text(401, "who are you", {"X-Error-Code": "GatedRepo"})
-        m = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path)
+        m = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", url.path)
         if m:
             return self.tree(h, m.group(1), urllib.parse.parse_qs(url.query))
-        m = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
-        if m and m.group(3) in self.repos.get(m.group(1), {}):
-            return self.resolve(h, m.group(1), m.group(3))
+        m = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", url.path)
+        if m and urllib.parse.unquote(m.group(3)) in self.repos.get(m.group(1), {}):
+            return self.resolve(h, m.group(1), urllib.parse.unquote(m.group(3)))
         return h.text(404, "nothing here", {"X-Error-Code": "EntryNotFound"})
 
     def tree(self, h, repo, query):
