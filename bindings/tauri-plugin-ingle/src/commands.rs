@@ -337,13 +337,13 @@ pub(crate) async fn remove_model<R: Runtime>(
 ) -> Result<()> {
     let ingle = webview.ingle().clone();
     blocking(move || {
-        let (name, path) = ingle.store().find(&model.0)?;
-        scope.check_model(&name)?;
-        let real = dunce::canonicalize(&path).unwrap_or(path);
+        let row = ingle.store().row(&model.0)?;
+        scope.check_model(&row.name)?;
+        let real = dunce::canonicalize(&row.path).unwrap_or_default();
         if let Some(slot) = ingle.models().find_path(&real) {
             ingle.models().unload(&slot);
         }
-        ingle.store().remove(&name)
+        ingle.store().remove(&row.name)
     })
     .await
 }
@@ -357,9 +357,9 @@ pub(crate) async fn verify_model<R: Runtime>(
 ) -> Result<()> {
     let ingle = webview.ingle().clone();
     blocking(move || {
-        let (name, _) = ingle.store().find(&model.0)?;
-        scope.check_model(&name)?;
-        ingle.store().verify(&name, &mut |progress| {
+        let row = ingle.store().row(&model.0)?;
+        scope.check_model(&row.name)?;
+        ingle.store().verify(&row.name, &mut |progress| {
             let event = DownloadEvent::Progress(progress);
             let _ = on_event.0.as_ref().map(|channel| channel.send(event));
             ControlFlow::Continue(())

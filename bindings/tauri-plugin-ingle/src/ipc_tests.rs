@@ -920,3 +920,7 @@ fn messages_read_as_events() {
         assert_eq!(serde_json::to_value(event).unwrap(), message);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[path = "backend/isolated_tests.rs"]
+mod isolated;

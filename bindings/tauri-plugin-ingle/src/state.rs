@@ -390,6 +390,7 @@ impl<R: Runtime> Ingle<R> {
         self.downloads().cancel_all();
         self.streams().cancel_all();
         self.models().unload_all();
+        self.models().backend().shut_down();
     }
 }
 

@@ -78,6 +78,19 @@ impl Store {
         Ok((row.name, path))
     }
 
+    /// A row by its whole name, unfinished ones too.
+    pub(crate) fn row(&self, name: &str) -> Result<StoredModel> {
+        let rows = self.list()?;
+        let exact = rows.iter().find(|row| row.name == name);
+        let row = exact.or_else(|| rows.iter().find(|row| row.name.eq_ignore_ascii_case(name)));
+        row.cloned().ok_or_else(|| {
+            Error::not_found(
+                format!("there is no model {name:?} in the store"),
+                "list_models says what there is",
+            )
+        })
+    }
+
     pub(crate) fn pull(
         &self,
         what: &str,

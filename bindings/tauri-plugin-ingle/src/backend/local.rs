@@ -29,7 +29,7 @@ impl From<ingle::Error> for Error {
 }
 
 /// What the library gives as a typed value, as JSON.
-fn json(value: impl serde::Serialize) -> Result<Value> {
+pub(super) fn json(value: impl serde::Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| Error::internal(error.to_string()))
 }
 
@@ -133,7 +133,7 @@ impl LoadedModel for LocalModel {
 }
 
 /// `tokens` is how many came before; the engine counts from the beginning.
-fn translate(event: Event, tokens: &mut u32) -> Option<BackendEvent> {
+pub(super) fn translate(event: Event, tokens: &mut u32) -> Option<BackendEvent> {
     let mut more = |now: u32| {
         let more = now.saturating_sub(*tokens);
         *tokens = now;

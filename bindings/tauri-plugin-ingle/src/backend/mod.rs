@@ -1,5 +1,6 @@
 //! What runs the models: this process, or a child that may crash without taking the app along.
 
+mod isolated;
 mod local;
 
 use crate::{
@@ -62,11 +63,8 @@ pub(crate) fn open<R: Runtime>(
     }
     match isolated {
         Isolated::No => Ok(Arc::new(local::Local)),
-        Isolated::Yes | Isolated::Sidecar(_) => Err(Error::new(
-            "unsupported",
-            "plugins.ingle.isolated: not in this version",
-            "set it to false",
-        )),
+        Isolated::Yes => Ok(Arc::new(isolated::Child::new("ingle"))),
+        Isolated::Sidecar(name) => Ok(Arc::new(isolated::Child::new(name))),
     }
 }
 
@@ -108,6 +106,8 @@ pub trait Backend: Send + Sync + 'static {
     fn devices(&self) -> Result<Value>;
     /// JSON report on this machine.
     fn doctor(&self) -> Result<Value>;
+    /// The app ends; no model is left.
+    fn shut_down(&self) {}
 }
 
 /// A model with one engine, which takes requests in turn.
