@@ -163,16 +163,21 @@ Promise.resolve().then(() => (FUNCTION)(args))
 READY = "return document.readyState === 'complete' && !!window.__TAURI__ && !!window.__TAURI__.ingle"
 
 
+def app_env(display, home, config=None, capabilities=None):
+    env = home.env() | {"DISPLAY": display.name, "GDK_BACKEND": "x11"}
+    if config is not None:
+        env["INGLE_TEST_CONFIG"] = json.dumps(config)
+    if capabilities is not None:
+        env["INGLE_TEST_CAPABILITIES"] = json.dumps(capabilities)
+    return env
+
+
 class Window:
     """The app, started through WebKitWebDriver, and its main window's page."""
 
     def __init__(self, display, home, config=None, capabilities=None, env=None, app=APP, ready=READY, timeout=60):
         self.app, self.home, self.ready = pathlib.Path(app), home, ready
-        environment = home.env() | {"DISPLAY": display.name, "TAURI_WEBVIEW_AUTOMATION": "true", "GDK_BACKEND": "x11"}
-        if config is not None:
-            environment["INGLE_TEST_CONFIG"] = json.dumps(config)
-        if capabilities is not None:
-            environment["INGLE_TEST_CAPABILITIES"] = json.dumps(capabilities)
+        environment = app_env(display, home, config, capabilities) | {"TAURI_WEBVIEW_AUTOMATION": "true"}
         self.log = home.folder / f"app-{time.monotonic_ns()}.log"
         port = free_port()
         with open(self.log, "wb") as log:

@@ -1,11 +1,12 @@
 """Loading, describing, embedding, tokens, templates, sessions, devices: against the command line program."""
 import json
 import math
+import subprocess
 import time
 
 import pytest
 
-from harness import GOLDEN, PageError, cli, wait_until
+from harness import APP, GOLDEN, Home, PageError, app_env, cli
 
 TEXTS = ["a cat sleeps", "tax law of 1987", "größer 🦀"]
 
@@ -14,10 +15,15 @@ def path_of(app, name):
     return (app.home.store / "models" / f"{name}.gguf").resolve()
 
 
+def unload(app, name):
+    if any(row["loaded"] for row in app.run("models") if row["name"] == name):
+        app.run("unload", name)
+
+
 def test_load_says_what_it_loaded(app):
-    app.run("unload", "tiny") if any(row["loaded"] for row in app.run("models") if row["name"] == "tiny") else None
+    unload(app, "tiny")
     loaded = app.run("load", "tiny")
-    info = json.loads(cli("info", path_of(app, "tiny"), "--json"))
+    info = json.loads(cli("info", path_of(app, "tiny"), "--json"))["info"]
     assert loaded["name"] == "tiny" and loaded["device"] and loaded["loadSeconds"] > 0
     assert (loaded["info"]["width"], loaded["info"]["vocabulary"]) == (info["width"], info["vocabulary"])
     assert loaded["info"]["feedForward"] == info["feed_forward"] and loaded["info"]["chatTemplate"] is True
@@ -30,8 +36,7 @@ def test_load_says_what_it_loaded(app):
 
 
 def test_real_model_loads_with_progress(app, real):
-    if any(row["loaded"] for row in app.run("models") if row["name"] == "smollm2"):
-        app.run("unload", "smollm2")
+    unload(app, "smollm2")
     loaded = app.run("load", "smollm2")
     done = [step["done"] for step in loaded["progress"]]
     assert done == sorted(done) and all(0 <= value <= 1 for value in done)
@@ -39,9 +44,7 @@ def test_real_model_loads_with_progress(app, real):
 
 
 def test_a_stored_model_loads_on_demand(app):
-    for row in app.run("models"):
-        if row["loaded"] and row["name"] == "tiny":
-            app.run("unload", "tiny")
+    unload(app, "tiny")
     answer = app.run("generate", {"model": "tiny", "prompt": "x", "maxTokens": 3, "options": {"ignore-eos": True}})
     assert answer["usage"]["outputTokens"] == 3
 
@@ -99,7 +102,7 @@ def test_a_session_goes_on(app):
 
 def test_devices_and_doctor(app):
     devices = app.run("devices")
-    assert [d for d in devices if d["kind"] == "cpu" and d["usable"] and d["cores"] >= 1]
+    assert [d for d in devices if d["kind"] == "cpu" and d["usable"] and d["threads"] >= 1]
     machine = app.run("doctor")
     assert machine["version"] and machine["model"] is None and isinstance(machine["problems"], list)
     fit = app.run("doctor", "tiny")
@@ -120,7 +123,7 @@ def test_errors_have_three_fields(app):
 
 @pytest.mark.parametrize("command, args, code", [
     ("chat", {"request": {"model": "tiny", "messages": []}}, "bad_request"),
-    ("chat", {"request": {"model": "tiny", "messages": [{"role": "user"}]}}, "bad_request"),
+    ("chat", {"request": {"model": "tiny", "messages": [{"content": "x"}]}}, "bad_request"),
     ("chat", {"request": {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "maxTokens": "many"}}, "bad_request"),
     ("chat", {"request": {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "options": {"tmp": 1}}}, None),
     ("generate", {"request": {"model": "tiny", "prompt": "x", "temperature": -3}}, None),
@@ -170,8 +173,7 @@ def test_an_idle_model_leaves_the_memory_and_comes_back(start, copies):
 @pytest.mark.parametrize("config, word", [
     ({"batchms": 3}, "batchms"), ({"batchMs": 1000}, "batchMs"), ({"options": {"treads": 1}}, "treads"), (7, "plugins.ingle"),
 ])
-def test_a_wrong_configuration_is_named_at_the_start(start, config, word):
-    with pytest.raises(RuntimeError) as error:
-        start(config=config, timeout=20)
-    assert word in str(error.value)
-    wait_until("nothing of the failed start is left", lambda: True)
+def test_a_wrong_configuration_is_named_at_the_start(display, tmp_path, config, word):
+    r = subprocess.run([APP], env=app_env(display, Home(tmp_path / "home"), config), capture_output=True, text=True,
+                       timeout=30, stdin=subprocess.DEVNULL)
+    assert r.returncode != 0 and word in r.stderr
