@@ -8,6 +8,7 @@
 /* Compresses `n` blocks of 64 bytes. */
 typedef void (*ig_sha256_blocks)(uint32_t state[8], const uint8_t *p, size_t n);
 extern const uint32_t ig_sha256_k[64]; /* the constants of the rounds */
+ig_sha256_blocks ig_sha256_portable(void);
 ig_sha256_blocks ig_sha256_fast(void); /* NULL where the processor has no SHA instructions */
 
 struct ig_sha256 {

@@ -52,7 +52,7 @@ static bool parse_host(struct ig_str authority, struct ig_url *out) {
     out->host = take(&authority, n);
     for (size_t i = 0; i < n; i++) {
         char c = lower(out->host.p[i]);
-        bool plain = is_digit(c) || (c >= 'a' && c <= 'z') || c == '.';
+        bool plain = is_digit(c) || (c >= 'a' && c <= (v6 ? 'f' : 'z')) || c == '.';
         bool edge = v6 && ((i == 0 && c == '[') || (i == n - 1 && c == ']'));
         if (!plain && !edge && (v6 ? c != ':' : c != '-' && c != '_')) return false;
     }
