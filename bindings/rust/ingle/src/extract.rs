@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    Code, Completion, Engine, Error, Finish, Message, Request, ResponseFormat, Result, Role,
+    Code, Completion, Content, ContentPart, Engine, Error, Finish, Message, Request, ResponseFormat, Result, Role,
     partial::{self, Parsed},
     schema,
 };
@@ -16,16 +16,13 @@ use crate::{
 pub struct ExtractOptions {
     /// Answers that are asked for at most: each one after the first is told what was wrong with the one before.
     pub attempts: u32,
-    /// What goes before the schema in the system message.
+    /// What stands between the schema and its form in the system message.
     pub instruction: String,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
-        ExtractOptions {
-            attempts: 3,
-            instruction: "Answer with one JSON value that fits this JSON schema, and with nothing else:".into(),
-        }
+        ExtractOptions { attempts: 3, instruction: "Answer with JSON of this form, and with nothing else:".into() }
     }
 }
 
@@ -42,7 +39,7 @@ impl ExtractOptions {
         self
     }
 
-    /// What goes before the schema in the system message.
+    /// What stands between the schema and its form in the system message.
     #[must_use]
     pub fn instruction(mut self, text: impl Into<String>) -> ExtractOptions {
         self.instruction = text.into();
@@ -92,13 +89,13 @@ fn ask<T: DeserializeOwned + JsonSchema>(
     options: &ExtractOptions,
     mut run: impl FnMut(Request) -> Result<Completion>,
 ) -> Result<T> {
-    let form = schema::of::<T>();
-    let mut messages = messages_with_schema(&request, options, &form)?;
+    let schema = schema::of::<T>();
+    let mut messages = messages_with_schema(&request, options, &schema)?;
     let mut request = request;
     request.fields_mut().remove("prompt");
     if request.get("response_format").is_none() {
-        let name = form.get("title").and_then(Value::as_str).unwrap_or("answer").to_string();
-        request = request.response_format(ResponseFormat::schema(name, form.clone()));
+        let name = schema.get("title").and_then(Value::as_str).unwrap_or("answer").to_string();
+        request = request.response_format(ResponseFormat::schema(name, schema.clone()));
     }
     let mut wrong = String::new();
     for _ in 0..options.attempts.max(1) {
@@ -107,22 +104,22 @@ fn ask<T: DeserializeOwned + JsonSchema>(
         if answer.finish == Finish::Cancelled {
             return Err(Error::new(Code::Cancelled, "cancelled"));
         }
-        match read(&form, &answer) {
+        match read(&schema, &answer) {
             Ok(value) => return Ok(value),
             Err(problem) => wrong = problem,
         }
         messages.push(Message::assistant(answer.text));
-        messages.push(Message::user(format!(
-            "That does not fit the schema: {wrong}. Answer again, with the corrected JSON only."
-        )));
+        let form = form_order(&schema);
+        messages.push(Message::user(format!("That does not fit: {wrong}. Correct it.\n\n{form}")));
     }
     let tries = options.attempts.max(1);
     Err(Error::new(Code::Limit, format!("none of {tries} answers fits the schema; the last one: {wrong}"))
         .with_hint("ask more precisely, allow more attempts or tokens, or use a larger model"))
 }
 
-/// The chat with the schema at the end of its system message.
-fn messages_with_schema(request: &Request, options: &ExtractOptions, form: &Value) -> Result<Vec<Message>> {
+/// The chat with the schema at the end of its system message, and the form at the end of its last turn: a form is what
+/// small models understand, and the end is what they read.
+fn messages_with_schema(request: &Request, options: &ExtractOptions, schema: &Value) -> Result<Vec<Message>> {
     let mut messages = request.messages()?;
     if messages.is_empty() {
         let prompt = request.get("prompt").and_then(Value::as_str).ok_or_else(|| {
@@ -131,15 +128,28 @@ fn messages_with_schema(request: &Request, options: &ExtractOptions, form: &Valu
         })?;
         messages.push(Message::user(prompt));
     }
-    let order = format!("{}\n{form}", options.instruction);
+    let order = format!("JSON schema:\n{schema}\n\n{}\n{}", options.instruction, schema::form(schema));
     match messages.first_mut().filter(|m| matches!(m.role, Role::System | Role::Developer)) {
-        Some(system) => {
-            let text = system.text();
-            system.content = Some(format!("{text}\n\n{order}").into());
-        }
+        Some(system) => append(system, &order),
         None => messages.insert(0, Message::system(order)),
     }
+    if let Some(last) = messages.last_mut().filter(|m| m.role == Role::User) {
+        append(last, &form_order(schema));
+    }
     Ok(messages)
+}
+
+fn form_order(schema: &Value) -> String {
+    format!("Answer as JSON of this form: {}", schema::form(schema))
+}
+
+/// Puts a paragraph behind a message's content, which may have parts that are no text.
+fn append(message: &mut Message, text: &str) {
+    match &mut message.content {
+        Some(Content::Text(content)) => *content = format!("{content}\n\n{text}"),
+        Some(Content::Parts(parts)) => parts.push(ContentPart::text(text)),
+        None => message.content = Some(text.into()),
+    }
 }
 
 /// The first value in an answer that fits, or what is wrong with the likeliest one.
@@ -214,6 +224,8 @@ mod tests {
         let messages = asked[0].messages().unwrap();
         assert_eq!(messages.len(), 2);
         assert!(messages[0].text().starts_with("Be brief.") && messages[0].text().contains("\"born\""));
+        let form = r#"{"name":"...","born":1000,"tags":["..."],"pet":{"kind":"cat","lives":0}}"#;
+        assert!(messages[1].text().starts_with("Who?") && messages[1].text().ends_with(form), "{}", messages[1].text());
         assert_eq!(asked[0].get("response_format").unwrap()["type"], "json_schema");
         assert_eq!(asked[0].get("temperature"), Some(&0.0.into()));
     }
@@ -274,6 +286,6 @@ mod tests {
         .unwrap();
         assert_eq!(n, 42);
         assert!(seen[0].get("prompt").is_none());
-        assert_eq!(seen[0].messages().unwrap()[1].text(), "How many?");
+        assert!(seen[0].messages().unwrap()[1].text().starts_with("How many?"));
     }
 }

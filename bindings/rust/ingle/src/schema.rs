@@ -14,6 +14,51 @@ pub fn of<T: JsonSchema>() -> Value {
     schema
 }
 
+/// A value that shows the form a schema asks for: `{"name": "...", "born": 0}`. Small models follow a form where they would
+/// only repeat a schema.
+pub fn form(schema: &Value) -> Value {
+    form_at(schema, schema, 0)
+}
+
+fn form_at(root: &Value, schema: &Value, depth: usize) -> Value {
+    let text = || Value::from("...");
+    let Some(object) = schema.as_object().filter(|_| depth < 12) else { return text() };
+    let inner = |schema: &Value| form_at(root, schema, depth + 1);
+    if let Some(value) = object.get("const") {
+        return value.clone();
+    }
+    if let Some(value) = object.get("enum").and_then(|e| e.get(0)) {
+        return value.clone();
+    }
+    if let Some(target) = object.get("$ref").and_then(Value::as_str) {
+        return target.strip_prefix('#').and_then(|p| root.pointer(p)).map_or_else(text, inner);
+    }
+    let forms = ["anyOf", "oneOf", "allOf"].iter().find_map(|key| object.get(*key).and_then(Value::as_array));
+    if let Some(first) = forms.and_then(|forms| forms.iter().find(|f| f.get("type") != Some(&"null".into()))) {
+        return inner(first);
+    }
+    let kind = match object.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).find(|k| *k != "null"),
+        kind => kind.and_then(Value::as_str),
+    };
+    match kind {
+        Some("object") => {
+            let fields = object.get("properties").and_then(Value::as_object);
+            let fields = fields.into_iter().flatten().map(|(key, schema)| (key.clone(), inner(schema)));
+            Value::Object(fields.collect())
+        }
+        Some("array") => match object.get("prefixItems").and_then(Value::as_array) {
+            Some(items) => items.iter().map(inner).collect(),
+            None => object.get("items").into_iter().map(inner).collect(),
+        },
+        Some("integer") => object.get("minimum").filter(|m| m.as_i64() > Some(0)).cloned().unwrap_or(0.into()),
+        Some("number") => 0.0.into(),
+        Some("boolean") => true.into(),
+        Some("null") => Value::Null,
+        _ => text(),
+    }
+}
+
 /// Where a value does not fit its schema, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -574,12 +574,21 @@ fn extract_says_what_does_not_fit() {
     assert!(matches!(result.unwrap_err().code, Code::Cancelled | Code::Limit));
 }
 
+#[derive(Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+struct Person {
+    /// First and last name
+    name: String,
+    /// Year of birth
+    born: i32,
+    /// City of birth
+    place: Option<String>,
+}
+
 #[test]
 fn extract_reads_what_a_real_model_answers() {
     let Some(model) = smollm2() else { return };
     let engine = Engine::new(&model).unwrap();
-    let example = Message::user("Paris is the capital of France.");
-    let request = Request::chat([example]).temperature(0.0).max_tokens(60);
-    let city: City = engine.extract(request).unwrap();
-    assert_eq!(city, City { name: "Paris".into(), country: "France".into() });
+    let text = Message::user("Ada Lovelace was born in 1815 in London.");
+    let person: Person = engine.extract(Request::chat([text]).temperature(0.0).max_tokens(100)).unwrap();
+    assert_eq!(person.name, "Ada Lovelace");
 }

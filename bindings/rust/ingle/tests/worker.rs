@@ -252,6 +252,7 @@ fn a_model_that_is_gone_at_the_restart_fails_alone() {
     assert!(within(5.0, || worker.restarts() == 1 && worker.is_ready()));
     let error = model.run(Request::prompt("a").max_tokens(1)).unwrap_err();
     assert!(error.code == Code::NotFound && error.message.contains("m.gguf"), "{error}");
+    assert!(!model.is_loaded() && other.is_loaded());
     assert!(other.run(Request::prompt("a").max_tokens(1)).is_ok());
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -287,7 +288,8 @@ fn programs_that_are_not_ours() {
     assert!(error.code == Code::Crashed && error.message.contains("hello"), "{error}");
     let error = fake("echo", "exec cat");
     assert_eq!(error.code, Code::Crashed, "{error}");
-    let error = fake("newer", r#"echo '{"jsonrpc":"2.0","id":1,"result":{"name":"ingle","protocol":9}}'; exec sleep 60"#);
+    let error =
+        fake("newer", r#"echo '{"jsonrpc":"2.0","id":1,"result":{"name":"ingle","protocol":9}}'; exec sleep 60"#);
     assert!(error.code == Code::Unsupported && error.message.contains('9'), "{error}");
     let error = fake("dies", "echo out of luck >&2; exit 7");
     assert!(error.message.contains("exit code 7") && error.message.contains("out of luck"), "{error}");
