@@ -71,6 +71,12 @@ impl WorkerModel {
         &self.inner.info
     }
 
+    /// False once the worker has given up, or could not load this model again: load it anew then. While a child is
+    /// started it is true, and calls wait.
+    pub fn is_loaded(&self) -> bool {
+        self.inner.worker.shared().is_loaded(self.inner.slot)
+    }
+
     // ---- Requests ----
 
     /// Queues a request given as JSON; its raw events go to `on_event`, on the worker's thread. `Break` cancels, and so

@@ -249,6 +249,16 @@ impl Shared {
         matches!(lock(&self.state).phase, Phase::Ready)
     }
 
+    /// False once it is known that the model could not be loaded again.
+    pub fn is_loaded(&self, slot: u64) -> bool {
+        let state = lock(&self.state);
+        match state.phase {
+            Phase::Starting => true,
+            Phase::Ready => state.number(slot).is_ok(),
+            Phase::Failed(_) | Phase::Closed => false,
+        }
+    }
+
     /// Closes the child's input and waits for its end.
     pub fn close(&self) {
         let inside = self.is_inside();
