@@ -1,7 +1,7 @@
 /* ingle stdio: the engine as a process of its own, for programs that want a crash or a kill of it
  * to be no crash of theirs. JSON-RPC 2.0, one object a line, on standard input and output; notes go
  * to standard error. It ends with its input, and with its parent. */
-#include "stdio.h"
+#include "stdio_server.h"
 
 #include <stdio.h>
 

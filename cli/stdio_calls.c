@@ -1,7 +1,7 @@
 /* From a line to its answer. Calls that return at once are run by the reader, the others by lanes
  * of threads, so that a cancel gets through at any time. Every call is answered exactly once; one
  * that is cancelled is answered at once, even if its thread still has to find its way out. */
-#include "stdio.h"
+#include "stdio_server.h"
 
 #include <stdarg.h>
 #include <stdio.h>

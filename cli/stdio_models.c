@@ -1,7 +1,7 @@
 /* The models of `ingle stdio`: loading, requests with their events, embeddings, and taking it all
  * down again. A model is in the list while calls may find it; unload takes it out first, then waits
  * until nobody is at work on it. */
-#include "stdio.h"
+#include "stdio_server.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
  * own, so that neither the reader nor a call is held up by the other side. Engines are: they pause
  * while much is waiting, or a slow reader would fill the memory. A broken output ends the process,
  * there is nobody left to talk to. */
-#include "stdio.h"
+#include "stdio_server.h"
 
 #include <stdio.h>
 

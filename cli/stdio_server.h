@@ -4,8 +4,8 @@
  * Locks, always taken in this order: the server's (`lock`), an engine's own (inside
  * ingle_engine_*), the output's
  * (`out.lock`). The engine calls back with none of its locks held. */
-#ifndef STDIO_H
-#define STDIO_H
+#ifndef STDIO_SERVER_H
+#define STDIO_SERVER_H
 
 #include <stdatomic.h>
 #include "cli.h"
