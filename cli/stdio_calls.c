@@ -402,7 +402,7 @@ static ingle_status read_ids(struct stdio_call *c, const struct ig_json *list, i
     for (const struct ig_json *j = list->child; j; j = j->next) {
         int64_t v = ig_json_i64(j, -1);
         if (v < 0 || v > INT32_MAX)
-            return stdio_bad(c, NULL, "tokens[%td] is not a token id", ids - *out);
+            return stdio_bad(c, NULL, "tokens[%d] is not a token id", (int)(ids - *out));
         *ids++ = (int32_t)v;
     }
     return INGLE_OK;
