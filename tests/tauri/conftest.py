@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests. By hand: build/venv-tauri/bin/python -m pytest tests/tauri -q"""
+"""Fixtures of the end-to-end tests. Run by tests/tauri/run.py."""
 import functools
 import itertools
 import json
