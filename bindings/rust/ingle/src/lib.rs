@@ -1,18 +1,4 @@
-//! Language models inside your program.
-//!
-//! ```no_run
-//! use ingle::{Engine, Event, Message, Model, Request};
-//!
-//! let model = Model::open("model.gguf")?;
-//! let engine = Engine::new(&model)?;
-//! let request = Request::chat([Message::user("Why is the sky blue?")]).max_tokens(200);
-//! for event in engine.stream(request)?.blocking() {
-//!     if let Event::Text(piece) = event? {
-//!         print!("{piece}");
-//!     }
-//! }
-//! # Ok::<(), ingle::Error>(())
-//! ```
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn)]
 
 mod device;
