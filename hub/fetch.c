@@ -78,7 +78,10 @@ static ingle_status one_hop(struct ig_fetch *f, const char *url, bool with_token
     ig_buf_f(&headers, "User-Agent: %s\nAccept: */*\nAccept-Encoding: identity\n", f->call->set.user_agent);
     if (with_token) ig_buf_f(&headers, "Authorization: Bearer %s\n", f->call->set.token);
     ig_buf_z(&headers, f->extra ? f->extra : "");
-    if (headers.failed) return ig_fail_memory(err, 256);
+    if (headers.failed) {
+        ig_buf_free(&headers);
+        return ig_fail_memory(err, 256);
+    }
     ingle_http_request request = {sizeof request, "GET", url, headers.p};
     ingle_http_sink sink = {h, on_head, on_body};
     ingle_status s = f->call->http(f->call->http_ud, &request, &sink, err);

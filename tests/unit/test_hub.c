@@ -1,4 +1,5 @@
 /* The parts of the model store: names, URLs, headers, hashes, journals, records, the choice of files. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
