@@ -2,7 +2,7 @@
 #ifndef IG_HUB_PULL_H
 #define IG_HUB_PULL_H
 
-#include "choose.h"
+#include "choice.h"
 #include "os/part.h"
 #include "store.h"
 

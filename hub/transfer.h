@@ -4,7 +4,7 @@
 #define IG_HUB_TRANSFER_H
 
 #include "call.h"
-#include "choose.h"
+#include "choice.h"
 #include "fetch.h"
 #include "journal.h"
 #include "sha256.h"

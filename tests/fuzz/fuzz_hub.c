@@ -2,7 +2,7 @@
  * records. The first byte says which. What comes out must keep its promises: safe names, URLs that parse again. */
 #include <stdint.h>
 #include <stdlib.h>
-#include "hub/choose.h"
+#include "hub/choice.h"
 #include "hub/file_names.h"
 #include "hub/journal.h"
 #include "hub/record.h"

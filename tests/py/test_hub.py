@@ -923,3 +923,30 @@ def test_without_curl(top, tmp_path, hub):
     done = subprocess.run([tmp_path / "ingle", "pull", "own/m"], env=environment(tmp_path, hub), capture_output=True, text=True)
     assert done.returncode == 2 and "libcurl" in done.stderr
     assert subprocess.run([tmp_path / "ingle", "models"], env=environment(tmp_path), capture_output=True).returncode == 0
+
+
+# ---- the sources ---------------------------------------------------------------------------------------------------
+
+
+def test_files_txt_lists_every_source_sorted(top):
+    listed = (top / "hub/files.txt").read_text().split()
+    assert listed == sorted(str(p.relative_to(top)) for p in (top / "hub").glob("*.c"))
+    core = [pathlib.Path(f).name for f in (top / "src/files.txt").read_text().split()]
+    assert not {pathlib.Path(f).name for f in listed} & set(core), "objects of one name cannot lie in one folder"
+
+
+@pytest.mark.parametrize("cc, standard, ending", [("cc", "c99", "c"), ("c++", "c++17", "cpp")])
+def test_header_alone(top, tmp_path, cc, standard, ending):
+    if not shutil.which(cc):
+        pytest.skip(f"no {cc}")
+    shutil.copy(top / "hub/hub.h", tmp_path / "ingle_hub.h")  # as it is installed
+    source = tmp_path / f"a.{ending}"
+    source.write_text('#include <ingle_hub.h>\nint main(void) { return 0; }\n')
+    subprocess.run([cc, f"-std={standard}", "-pedantic-errors", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}",
+                    f"-I{top}/include", "-fsyntax-only", source], check=True)
+
+
+def test_core_does_not_know_the_hub(top):
+    """src/ alone is a library: nothing in it includes or names the hub."""
+    for path in (top / "src").rglob("*.[ch]"):
+        assert "hub/" not in path.read_text() and "ingle_hub" not in path.read_text(), path

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "hub/choose.h"
+#include "hub/choice.h"
 #include "hub/file_names.h"
 #include "hub/journal.h"
 #include "hub/record.h"

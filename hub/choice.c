@@ -5,7 +5,7 @@
  *
  * The order without a wish: Q4_K_M, then other 4-bit types (good ones first), then the smallest file of at least 5 bits,
  * then the largest of fewer: below 4 bits small models talk nonsense. */
-#include "choose.h"
+#include "choice.h"
 
 #include "base/json.h"
 #include "file_names.h"

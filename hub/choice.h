@@ -1,6 +1,6 @@
 /* From the list of a repository's files to those a model needs. */
-#ifndef IG_HUB_CHOOSE_H
-#define IG_HUB_CHOOSE_H
+#ifndef IG_HUB_CHOICE_H
+#define IG_HUB_CHOICE_H
 
 #include "call.h"
 
