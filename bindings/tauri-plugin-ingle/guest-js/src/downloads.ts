@@ -80,13 +80,18 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
 
   private async start(settle: (outcome: StoredModel | IngleError) => void): Promise<string> {
     if (this.options.signal?.aborted) throw new IngleError('cancelled', 'aborted before it began');
-    this.port = openPort<DownloadEvent>((event) => {
-      if (this.ended) return;
-      if (event.event === 'progress') this.report(event.data);
-      else if (event.event === 'done') settle(event.data.model);
-      else if (event.event === 'error')
-        settle(new IngleError(event.data.code, event.data.message, event.data.hint));
-    });
+    this.port = openPort<DownloadEvent>(
+      (event) => {
+        if (this.ended) return;
+        if (event.event === 'progress') this.report(event.data);
+        else if (event.event === 'done') settle(event.data.model);
+        else if (event.event === 'error')
+          settle(new IngleError(event.data.code, event.data.message, event.data.hint));
+      },
+      () => {
+        settle(new IngleError('internal', 'the download ended without saying how'));
+      },
+    );
     const { download } = await call<{ download: string }>('download_model', {
       source: this.source,
       onEvent: this.port.channel,

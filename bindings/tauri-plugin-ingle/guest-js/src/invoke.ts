@@ -33,10 +33,22 @@ export interface Port<T> {
   close(): void;
 }
 
-export function openPort<T>(onMessage: (message: T) => void): Port<T> {
+/**
+ * @param onClosed called when Rust has let go of its end and every message has come. Tauri has no
+ * public way to learn that, but it always calls this method then; where it does not, nothing is
+ * lost but the early notice.
+ */
+export function openPort<T>(onMessage: (message: T) => void, onClosed?: () => void): Port<T> {
   requireTauri();
   const channel = new Channel<T>();
   channel.onmessage = onMessage;
+  const closing = channel as unknown as { cleanupCallback?: () => void };
+  const cleanUp = closing.cleanupCallback?.bind(channel);
+  if (onClosed && cleanUp)
+    closing.cleanupCallback = () => {
+      cleanUp();
+      onClosed();
+    };
   return {
     channel,
     close: () => {

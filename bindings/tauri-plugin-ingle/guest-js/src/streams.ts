@@ -30,10 +30,10 @@ export interface AttachOptions extends StreamOptions {
   after?: number | undefined;
 }
 
-type Opener = (onEvent: unknown) => Promise<{ stream: string }>;
+type Opener = (onEvent: unknown) => Promise<{ stream: string; running?: boolean }>;
 
-/** How long a cancelled stream may take to say so before it is ended from this side. */
-const CANCEL_GRACE_MS = 5000;
+/** How long a stream that must end may take to say so before it is ended from this side. */
+const GRACE_MS = 5000;
 
 const NO_USAGE: Usage = { promptTokens: 0, cachedTokens: 0, outputTokens: 0 };
 const NO_TIMINGS: Timings = { promptSeconds: 0, outputSeconds: 0, tokensPerSecond: 0 };
@@ -165,7 +165,7 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
     });
     this.graceTimer ??= setTimeout(() => {
       this.finishHere('cancelled');
-    }, CANCEL_GRACE_MS);
+    }, GRACE_MS);
     return this.cancelled;
   }
 
@@ -190,22 +190,51 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
   private open(opener: Opener): void {
     let port: Port<StreamEvent>;
     try {
-      port = openPort<StreamEvent>((event) => {
-        if (this.port === port) this.receive(event);
-      });
+      port = openPort<StreamEvent>(
+        (event) => {
+          if (this.port === port) this.receive(event);
+        },
+        () => {
+          if (this.port === port) this.dropped();
+        },
+      );
     } catch (error) {
       this.fail(IngleError.from(error));
       return;
     }
     this.port = port;
     opener(port.channel).then(
-      ({ stream }) => {
+      ({ stream, running }) => {
         this.setId(stream);
+        if (running === false && !this.ended) this.expectEnd();
       },
       (error: unknown) => {
         this.rejectId(IngleError.from(error));
         if (this.port === port) this.fail(IngleError.from(error));
       },
+    );
+  }
+
+  /* One who attaches after the last message would wait for ever. */
+  private expectEnd(): void {
+    const error = new IngleError(
+      'not_found',
+      `the stream has ended and has nothing after message ${this.seq}`,
+      'attach from an earlier message',
+    );
+    this.graceTimer ??= setTimeout(() => {
+      this.fail(error);
+    }, GRACE_MS);
+  }
+
+  /* The channel closed and the last message was neither `done` nor `error`. */
+  private dropped(): void {
+    this.fail(
+      new IngleError(
+        'cancelled',
+        'nothing more comes here: the stream was attached to from elsewhere, or its window closed',
+        'use one ChatStream for a stream; several loops may read it',
+      ),
     );
   }
 

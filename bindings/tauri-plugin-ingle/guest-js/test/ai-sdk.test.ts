@@ -101,6 +101,21 @@ describe('the AI SDK provider', () => {
     });
   });
 
+  it('a stream ends with AbortError, not with a finish', async () => {
+    const core = new StreamCore();
+    const control = new AbortController();
+    const { stream } = await ingle('tiny').doStream({
+      prompt: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }] }],
+      abortSignal: control.signal,
+    });
+    const reader = stream.getReader();
+    expect((await reader.read()).value).toEqual({ type: 'stream-start', warnings: [] });
+    (await core.stream()).started();
+    expect((await reader.read()).value?.type).toBe('response-metadata');
+    control.abort();
+    await expect(reader.read()).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   it('generateText rejects with AbortError when aborted', async () => {
     const core = new StreamCore();
     const control = new AbortController();

@@ -262,6 +262,14 @@ describe('downloads', () => {
     expect(core.called('download_model')).toHaveLength(1);
   });
 
+  it('a channel that ends without saying how is an error', async () => {
+    const { channels } = setUp();
+    const download = ingle.downloadModel('o/n');
+    await download.id;
+    channels[0]!.end();
+    await expect(download).rejects.toMatchObject({ code: 'internal' });
+  });
+
   it('leaving the loop stops nothing', async () => {
     const { core, channels } = setUp();
     const download = ingle.downloadModel('o/n');

@@ -149,6 +149,14 @@ describe('generateObject', () => {
     expect([object.name, attempts]).toEqual(['Ada', 1]);
   });
 
+  it('tells what is wrong in the first value, if none matches', async () => {
+    const core = new StreamCore();
+    core.onStart = (rust) => rust.text('{"name": 5, "age": 1, "tags": []} or {}').done();
+    await expect(
+      generateObject({ schema: person, prompt: 'Who?', retries: 0 }),
+    ).rejects.toMatchObject({ details: { issues: [{ path: ['name'] }] } });
+  });
+
   it('passes errors of the engine on at once', async () => {
     const core = new StreamCore();
     core.onStart = (rust) => rust.error('no_memory');

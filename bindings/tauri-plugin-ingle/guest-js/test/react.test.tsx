@@ -2,7 +2,7 @@ import { act, cleanup, renderHook, waitFor } from '@testing-library/react';
 import { StrictMode, type ReactNode } from 'react';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { useChat, useDownload, useModel, type UseModel } from '../src/react.js';
-import { MockCore, RustChannel, StreamCore } from './mock.js';
+import { MockCore, RustChannel, RustStream, StreamCore } from './mock.js';
 
 afterEach(cleanup);
 
@@ -204,6 +204,32 @@ describe('useChat', () => {
     ]);
     expect(after.result.current.status).toBe('idle');
     expect(JSON.parse(sessionStorage.getItem('ingle-chat:main')!)).not.toHaveProperty('stream');
+  });
+
+  it('finds its answer again when it left before the id was known', async () => {
+    const core = new StreamCore();
+    let answer!: () => void;
+    core.on('chat', ({ onEvent }) => {
+      const rust = new RustStream('s1', onEvent);
+      core.streams.push(rust);
+      return new Promise((resolve) => {
+        answer = () => {
+          resolve({ stream: 's1' });
+        };
+      });
+    });
+    const { result, unmount } = renderHook(() => useChat());
+    act(() => void result.current.send('Hi'));
+    unmount();
+    await act(async () => {
+      answer();
+      await frame();
+    });
+    core.streams[0]!.started().text('still here');
+    const again = renderHook(() => useChat());
+    await waitFor(() => {
+      expect(again.result.current.messages[1]?.content).toBe('still here');
+    });
   });
 
   it('keeps what was saved when the stream is gone', async () => {

@@ -293,6 +293,27 @@ describe('errors', () => {
   });
 });
 
+describe('a channel that Rust lets go of', () => {
+  it('after the last message is no news', async () => {
+    const core = new StreamCore();
+    core.onStart = (rust) => {
+      rust.started().text('a').done();
+      rust.channel!.end();
+    };
+    expect(await chat(hello).text()).toBe('a');
+  });
+
+  it('before the last message is an error, not a wait for ever', async () => {
+    const core = new StreamCore();
+    const stream = chat(hello);
+    const rust = await core.stream();
+    rust.started().text('a');
+    rust.channel!.end();
+    await expect(collect(stream)).rejects.toThrow(/attached to from elsewhere/);
+    expect(stream.current.text).toBe('a');
+  });
+});
+
 describe('gaps', () => {
   it('are filled by attaching again, once, with nothing lost or doubled', async () => {
     const core = new StreamCore();
@@ -324,8 +345,15 @@ describe('gaps', () => {
     const rust = await core.stream();
     rust.started().text('a');
     rust.channel!.send({ event: 'text', data: { seq: 2, text: 'a', tokens: 1 } });
-    rust.text('b').done();
-    expect(await stream.text()).toBe('ab');
+    rust.text('b');
+    const second = attach('s1');
+    await second.id;
+    rust.channel!.send({ event: 'text', data: { seq: 3, text: 'b', tokens: 1 } });
+    rust.done();
+    expect(await second.text()).toBe('ab');
+    expect(core.called('attach')).toHaveLength(1);
+    stream.detach();
+    expect(stream.current.text).toBe('ab');
   });
 });
 
@@ -369,6 +397,21 @@ describe('attaching', () => {
     expect(await stream.text()).toBe('rest');
     expect(stream.truncated).toBe(true);
     expect(stream.lastSeq).toBe(91);
+  });
+
+  it('behind the last message ends too', async () => {
+    vi.useFakeTimers();
+    try {
+      const core = new StreamCore();
+      chat(hello);
+      core.streams[0]!.started().text('a').done();
+      const stream = attach('s1', { after: 3 });
+      const failed = expect(stream.result).rejects.toMatchObject({ code: 'not_found' });
+      await vi.advanceTimersByTimeAsync(5100);
+      await failed;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('to a stream that is gone is an error', async () => {

@@ -71,6 +71,8 @@ export class ChatStore extends FrameStore<ChatState> {
   /** Left while its id was not known yet. */
   private detached: { stream: ChatStream; id: string } | null = null;
   private connected = false;
+  /** The component is gone: nothing new begins. */
+  private left = false;
   private answering: Promise<void> = Promise.resolve();
   private restored = false;
 
@@ -92,6 +94,7 @@ export class ChatStore extends FrameStore<ChatState> {
   /** Takes up what was there before a reload. */
   connect(): void {
     this.connected = true;
+    this.left = false;
     const saved = loadChat(this.options);
     if (!saved) return;
     if (!this.restored) this.set({ messages: saved.messages });
@@ -104,6 +107,7 @@ export class ChatStore extends FrameStore<ChatState> {
   /** The page goes away: what is kept runs on, the rest stops. */
   disconnect(): void {
     this.connected = false;
+    this.left = true;
     const { stream } = this;
     if (!stream) return;
     this.stream = null;
@@ -117,7 +121,7 @@ export class ChatStore extends FrameStore<ChatState> {
   }
 
   readonly send = async (text: string): Promise<void> => {
-    await this.stop();
+    if (this.stream) await this.stop();
     const { messages } = this.state;
     await this.answer([...messages, { id: newId(), role: 'user', content: text }]);
   };
@@ -131,7 +135,7 @@ export class ChatStore extends FrameStore<ChatState> {
 
   /** Answers again: the last answer, or that of the message with this id. */
   readonly regenerate = async (id?: string): Promise<void> => {
-    await this.stop();
+    if (this.stream) await this.stop();
     const { messages } = this.state;
     const at = id === undefined ? messages.length - 1 : this.find(id);
     const end = messages[at]?.role === 'assistant' ? at : at + 1;
@@ -140,7 +144,7 @@ export class ChatStore extends FrameStore<ChatState> {
 
   /** Puts other words into a message of the user; what followed it is dropped and answered anew. */
   readonly edit = async (id: string, text: string): Promise<void> => {
-    await this.stop();
+    if (this.stream) await this.stop();
     const at = this.find(id);
     const changed = { ...this.state.messages[at]!, content: text };
     const kept = [...this.state.messages.slice(0, at), changed];
@@ -155,7 +159,7 @@ export class ChatStore extends FrameStore<ChatState> {
 
   /** An empty conversation. */
   readonly clear = async (): Promise<void> => {
-    await this.stop();
+    if (this.stream) await this.stop();
     this.set({ messages: [], status: 'idle', error: null, tokensPerSecond: null });
     this.save();
   };
@@ -176,6 +180,7 @@ export class ChatStore extends FrameStore<ChatState> {
   }
 
   private answer(messages: ChatMessage[]): Promise<void> {
+    if (this.left) return Promise.resolve();
     const { model, system, request } = this.options;
     const sent: Message[] = messages
       .filter((message) => message.content !== '')
