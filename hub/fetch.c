@@ -216,7 +216,7 @@ double ig_retry_delay(const struct ig_call *c, int tries, int64_t after) {
     if (wait > 30) wait = 30;
     double now = ig_os_seconds() * 1000;
     wait *= 1 - 0.25 * (now - (double)(int64_t)now);
-    return after > wait ? (double)after : wait;
+    return (double)after > wait ? (double)after : wait;
 }
 
 /* ---- a whole text -------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * back to the workers before the hash has seen it. */
 #include "transfer.h"
 
-enum { FLUSH_EVERY = 16 << 20 };
+enum { FLUSH_EVERY = 16 << 20, FLUSH_SLICE = 4 << 20 };
 
 /* Bytes from the start that are there and checked. */
 static int64_t frontier(const struct ig_transfer *t) {
@@ -62,6 +62,18 @@ static ingle_status hash_more(struct ig_transfer *t, int64_t until, uint8_t *buf
     return INGLE_OK;
 }
 
+/* In slices first: a cancel does not wait until a slow disk has taken gigabytes. */
+static ingle_status flush(struct ig_transfer *t, ingle_error *err) {
+    for (int64_t at = 0; at < t->hashed; at += FLUSH_SLICE) {
+        ig_os_part_flush_range(t->part, (uint64_t)at, FLUSH_SLICE);
+        ig_os_lock(&t->lock);
+        bool stop = t->stop;
+        ig_os_unlock(&t->lock);
+        if (stop) return INGLE_OK;
+    }
+    return ig_os_part_flush(t->part, err);
+}
+
 static ingle_status run(struct ig_transfer *t, uint8_t *buffer, ingle_error *err) {
     struct ig_sha256 sha;
     size_t old = 0;
@@ -83,8 +95,7 @@ static ingle_status run(struct ig_transfer *t, uint8_t *buffer, ingle_error *err
             IG_TRY(hash_more(t, until, buffer, &sha, err));
     }
     ig_sha256_end(&sha, t->digest);
-    IG_TRY(ig_os_part_flush(t->part, err));
-    return INGLE_OK;
+    return flush(t, err);
 }
 
 void ig_hasher_main(void *transfer) {

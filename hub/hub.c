@@ -242,7 +242,7 @@ void ig_call_bytes(struct ig_call *c, int64_t done) {
     ingle_hub_progress *p = &c->progress;
     double now = ig_os_seconds();
     p->bytes_done = done;
-    if (!c->rate_at || done < c->rate_bytes) {
+    if (c->rate_at <= 0 || done < c->rate_bytes) {
         c->rate_at = now;
         c->rate_bytes = done;
         return;

@@ -129,7 +129,7 @@ static int on_head(void *ud, struct ig_fetch *f, const char *headers) {
     ig_os_lock(&t->lock);
     if (t->stop)
         s = INGLE_CANCELLED;
-    else if (ig_str_is(ig_header(headers, "content-encoding"), "gzip"))
+    else if (ig_header(headers, "content-encoding").n && !ig_str_is(ig_header(headers, "content-encoding"), "identity"))
         s = ig_fail(&err, INGLE_UNSUPPORTED, NULL, "%s: the server compresses what must not be", t->what);
     else
         s = settle_head(t, w, f, headers, &err);

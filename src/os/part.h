@@ -17,6 +17,8 @@ ingle_status ig_os_part_read(struct ig_part *p, uint64_t at, void *bytes, size_t
 ingle_status ig_os_part_resize(struct ig_part *p, uint64_t size, ingle_error *err);
 /* Asks the system to begin writing this range to the disk; returns soon. */
 void ig_os_part_start_flush(struct ig_part *p, uint64_t at, uint64_t n);
+/* Waits until this range has been written, where the system can tell; else returns at once. */
+void ig_os_part_flush_range(struct ig_part *p, uint64_t at, uint64_t n);
 ingle_status ig_os_part_flush(struct ig_part *p, ingle_error *err); /* returns when it is on the disk */
 void ig_os_part_close(struct ig_part *p);                           /* NULL is fine */
 

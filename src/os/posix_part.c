@@ -99,6 +99,17 @@ void ig_os_part_start_flush(struct ig_part *p, uint64_t at, uint64_t n) {
 #endif
 }
 
+void ig_os_part_flush_range(struct ig_part *p, uint64_t at, uint64_t n) {
+#ifdef __linux__
+    sync_file_range(p->fd, (off_t)at, (off_t)n,
+                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+#else
+    (void)p;
+    (void)at;
+    (void)n;
+#endif
+}
+
 ingle_status ig_os_part_flush(struct ig_part *p, ingle_error *err) {
     return ig_os_flush_fd(p->fd) ? ig_os_fail_errno(err, errno, p->path, "write") : INGLE_OK;
 }

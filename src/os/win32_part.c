@@ -103,6 +103,12 @@ void ig_os_part_start_flush(struct ig_part *p, uint64_t at, uint64_t n) {
     (void)n;
 }
 
+void ig_os_part_flush_range(struct ig_part *p, uint64_t at, uint64_t n) {
+    (void)p;
+    (void)at;
+    (void)n;
+}
+
 ingle_status ig_os_part_flush(struct ig_part *p, ingle_error *err) {
     return FlushFileBuffers(p->handle) ? INGLE_OK : ig_os_fail_system(err, GetLastError(), p->path, "write");
 }

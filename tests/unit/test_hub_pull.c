@@ -6,8 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "hub/call.h"
 #include "hub/sha256.h"
@@ -274,6 +276,42 @@ static void test_memory_fails_anywhere(void **state) {
     assert_true(failures > 100);
 }
 
+/* A process that is killed at any moment leaves nothing half under a final name, and the next one finishes. */
+static void test_killed_at_any_moment(void **state) {
+    (void)state;
+    unsigned seed = 7, finished = 0;
+    for (int i = 0; i < 60; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            struct failing f = {0};
+            struct network n = {.piece = 200000};
+            ingle_hub *h = open_hub(&f, &n);
+            _exit(!h || ingle_hub_pull(h, i % 2 ? "o/r" : "o/r:q8_0", NULL, NULL, NULL, NULL, NULL) != INGLE_OK);
+        }
+        seed = seed * 1664525u + 1013904223u;
+        usleep(seed >> 8 & 0x7fff); /* up to 33 ms */
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        if (is_there("big-Q4_K_M.gguf")) assert_true(holds("big-Q4_K_M.gguf", BIG));
+        if (is_there("small-Q8_0.gguf")) assert_true(holds("small-Q8_0.gguf", SMALL));
+        if (!is_there(i % 2 ? "big-Q4_K_M.gguf" : "small-Q8_0.gguf")) continue;
+        finished++;
+        forget();
+    }
+    struct failing f = {0};
+    struct network n = {.piece = 1 << 20};
+    ingle_hub *h = open_hub(&f, &n);
+    assert_int_equal(ingle_hub_pull(h, "o/r", NULL, NULL, NULL, NULL, &err), INGLE_OK);
+    assert_int_equal(ingle_hub_pull(h, "o/r:q8_0", NULL, NULL, NULL, NULL, &err), INGLE_OK);
+    assert_true(holds("big-Q4_K_M.gguf", BIG) && holds("small-Q8_0.gguf", SMALL));
+    assert_int_equal(ingle_hub_verify(h, "big", NULL, NULL, &err), INGLE_OK);
+    assert_int_equal(ingle_hub_verify(h, "small", NULL, NULL, &err), INGLE_OK);
+    ingle_hub_close(h);
+    forget();
+    print_message("%u of 60 were done before the kill\n", finished);
+}
+
 struct stopper {
     double stop_at, asked_at; /* seconds after the first call; when it was said */
     double first;
@@ -356,6 +394,7 @@ int main(void) {
         cmocka_unit_test(test_pull),
         cmocka_unit_test(test_network_fails_anywhere),
         cmocka_unit_test(test_memory_fails_anywhere),
+        cmocka_unit_test(test_killed_at_any_moment),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_threads_share_a_pull),
         cmocka_unit_test(test_no_network),
