@@ -1,7 +1,7 @@
 /* The lines of `ingle stdio`: JSON-RPC 2.0, one object a line. Reading is strict, and says where a
  * line is wrong; what is written is always valid UTF-8 without control characters. Knows nothing of
  * models and threads. */
-#include "stdio_server.h"
+#include "stdio_message.h"
 
 #include <stdio.h>
 

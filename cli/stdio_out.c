@@ -15,7 +15,6 @@ static void end_broken(void) {
 
 static bool next_lines(struct stdio_out *o) {
     stdio_take(o->lock);
-    o->busy = false;
     if (o->writing.cap > KEEP)
         ig_buf_free(&o->writing);
     else
@@ -25,7 +24,6 @@ static bool next_lines(struct stdio_out *o) {
     struct ig_buf taken = o->waiting;
     o->waiting = o->writing;
     o->writing = taken;
-    o->busy = taken.n > 0;
     stdio_wake(o->lock);
     stdio_give(o->lock);
     return taken.n > 0;

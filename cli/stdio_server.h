@@ -2,13 +2,13 @@
  * that take time, and the engines' own threads. docs/stdio.md is the protocol.
  *
  * Locks, always taken in this order: the server's (`lock`), an engine's own (inside
- * ingle_engine_*), the output's
- * (`out.lock`). The engine calls back with none of its locks held. */
+ * ingle_engine_*), the output's (`out.lock`). The engine calls back with none of its locks held. */
 #ifndef STDIO_SERVER_H
 #define STDIO_SERVER_H
 
 #include <stdatomic.h>
 #include "cli.h"
+#include "stdio_message.h"
 #include "stdio_os.h"
 
 enum {
@@ -17,16 +17,6 @@ enum {
     STDIO_EVENTS = 4 << 20, /* bytes waiting for the other side before engines pause */
     STDIO_CALLS = 1024,     /* queued and running at once */
     STDIO_SLOW_THREADS = 16,
-    STDIO_ID = 256, /* bytes of a call's id */
-};
-
-/* JSON-RPC's own error codes; a status of ingle is -32000 - status. */
-enum {
-    STDIO_PARSE = -32700,
-    STDIO_INVALID = -32600,
-    STDIO_NO_METHOD = -32601,
-    STDIO_BAD_PARAMS = -32602,
-    STDIO_STATUS = -32000,
 };
 
 struct stdio;
@@ -45,33 +35,14 @@ struct stdio_method {
 extern const struct stdio_method stdio_methods[];
 extern const size_t stdio_n_methods;
 
-/* ---- stdio_message.c: lines to messages and back ---- */
-
-struct stdio_message {
-    struct ig_str
-        id; /* as it stands in the line; "null" if it could not be read, empty for a notification */
-    struct ig_str method;
-    const struct ig_json *params; /* an object or NULL */
-};
-/* 0, or a JSON-RPC error code with `err` filled. The message points into the line and the arena. */
-int stdio_read_message(struct ig_arena *a, struct ig_str line, struct stdio_message *m,
-                       ingle_error *err);
-void stdio_put_result(struct ig_buf *b, struct ig_str id, struct ig_str result);
-/* `code` 0: from err's status. */
-void stdio_put_error(struct ig_buf *b, struct ig_str id, int code, const ingle_error *err);
-void stdio_put_event(struct ig_buf *b, uint64_t request, const ingle_event *ev);
-void stdio_put_progress(struct ig_buf *b, struct ig_str call, const char *what, double done);
-const char *stdio_status_name(ingle_status st); /* "bad_file" */
-void stdio_put_base64(struct ig_buf *b, const void *bytes, size_t n);
-
 /* ---- stdio_out.c: what goes out ---- */
 
 struct stdio_out {
     struct stdio_lock *lock;
     struct ig_mem mem;
     struct ig_buf waiting, writing;
-    bool busy, ended; /* the writer has bytes in hand; it has returned */
-    bool open;        /* engines still pause for a slow reader */
+    bool open;  /* engines still pause for a slow reader */
+    bool ended; /* the writer has returned */
 };
 bool stdio_out_open(struct stdio_out *o);
 /* Adds one line; the newline is added here. */
