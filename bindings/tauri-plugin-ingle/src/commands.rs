@@ -168,11 +168,11 @@ async fn start<R: Runtime>(
     let request = Value::Object(request.engine).to_string();
     match slot.try_awake() {
         // At once, so that requests keep their order.
-        Some(awake) => Ingle::<R>::submit(&stream, awake, &request),
+        Some(awake) => ingle.submit(&stream, awake, &request),
         None => {
             async_runtime::spawn_blocking(move || {
                 match slot.wake(&mut |_, _| ControlFlow::Continue(())) {
-                    Ok(awake) => Ingle::<R>::submit(&stream, awake, &request),
+                    Ok(awake) => ingle.submit(&stream, awake, &request),
                     Err(error) => stream.fail(error),
                 }
             });

@@ -15,8 +15,6 @@
 //!
 //! Failures are texts here, as such pages expect.
 
-pub use ingle::service::LlmService;
-
 use crate::{
     Error, IngleExt, Result,
     args::Arg,
@@ -128,7 +126,7 @@ async fn generate<R: Runtime>(
         move || match slot.wake(&mut |_, _| ControlFlow::Continue(())) {
             Ok(awake) => {
                 let request = request(awake.model.info(), prompt, max_tokens);
-                Ingle::<R>::submit_with(&receiver, awake, &request.to_string(), sink);
+                ingle.submit_with(&receiver, awake, &request.to_string(), sink);
             }
             Err(error) => {
                 let mut sink = sink;

@@ -4,6 +4,7 @@ use crate::{Builder, IngleExt, models::StreamEvent, timer::lock};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -924,3 +925,53 @@ fn messages_read_as_events() {
 #[cfg(target_os = "linux")]
 #[path = "backend/isolated_tests.rs"]
 mod isolated;
+
+#[test]
+fn rust_code_uses_the_same_models() {
+    let harness = harness(json!(["ingle:default"]), json!({}));
+    let ingle = harness.app.ingle();
+    let request = ingle::Request::chat([ingle::Message::user("Hello")])
+        .max_tokens(5)
+        .seed(1);
+    let request = request.option("ignore_eos", true);
+    assert_eq!(
+        ingle
+            .run(None, &request, |_| ControlFlow::Continue(()))
+            .unwrap_err()
+            .code,
+        "not_loaded"
+    );
+    assert_eq!(
+        ingle.load_model(&golden("llama.gguf")).unwrap().name,
+        "llama"
+    );
+    let heard = Arc::new(Mutex::new(String::new()));
+    let sink = heard.clone();
+    let answer = ingle.run(None, &request, move |text| {
+        lock(&sink).push_str(text);
+        ControlFlow::Continue(())
+    });
+    let answer = answer.unwrap();
+    assert_eq!(answer.text, *lock(&heard));
+    assert_eq!(
+        (answer.finish.as_str(), answer.usage.output_tokens),
+        ("length", 5)
+    );
+    let cut = ingle
+        .run(None, &request, |_| ControlFlow::Break(()))
+        .unwrap();
+    assert_eq!(cut.finish, "cancelled");
+    // What the app has loaded, its pages may use.
+    let (_, id) = harness.chat(json!({ "messages": hello(), "maxTokens": 5, "seed": 1, "options": { "ignore-eos": true } }));
+    assert_eq!(text(&harness.finished(id)), answer.text);
+    let rows = ingle
+        .embed(None, &ingle::EmbedRequest::new(["a", "b"]))
+        .unwrap();
+    assert_eq!((rows.len(), rows[0].len()), (2, 32));
+    assert_eq!(ingle.list_models().unwrap()[0].name, "llama");
+    ingle.unload_model("llama").unwrap();
+    let error = ingle
+        .download_model("no/such/thing/at/all", |_| ControlFlow::Continue(()))
+        .unwrap_err();
+    assert_eq!(error.code, "bad_argument");
+}

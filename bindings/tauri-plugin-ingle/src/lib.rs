@@ -11,6 +11,7 @@
 //! [`IngleExt::ingle`]. Settings are under `plugins.ingle` in `tauri.conf.json` ([`Config`]) or in [`Builder`].
 #![warn(missing_docs)]
 
+mod api;
 mod args;
 mod backend;
 mod commands;
@@ -36,6 +37,7 @@ mod ipc_tests;
 
 pub use config::{Config, Isolated};
 pub use error::{Error, Result};
+pub use ingle::{self, service::LlmService};
 pub use state::Ingle;
 
 use serde_json::Value;
@@ -235,15 +237,18 @@ fn on_event<R: Runtime>(app: &AppHandle<R>, event: &RunEvent) {
         } => {
             app.ingle().streams().close_window(label);
         }
-        RunEvent::WindowEvent {
-            event: WindowEvent::Focused(false),
-            ..
-        } if app.ingle().config().unload_when_hidden => {
-            app.ingle().check_hidden();
-        }
+        RunEvent::WindowEvent { event, .. } if may_hide(event) => app.ingle().check_hidden(),
         RunEvent::Exit => app.ingle().shut_down(),
         _ => {}
     }
+}
+
+/// Whether a window may not be seen any more after this. A window that closes to the tray is hidden by its app.
+fn may_hide(event: &WindowEvent) -> bool {
+    matches!(
+        event,
+        WindowEvent::Focused(false) | WindowEvent::Resized(_) | WindowEvent::CloseRequested { .. }
+    )
 }
 
 /// The plugin, as [`tauri::Builder::plugin`] takes it.

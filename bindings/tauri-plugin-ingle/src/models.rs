@@ -29,6 +29,19 @@ pub struct Timings {
     pub tokens_per_second: f64,
 }
 
+/// A whole answer, for Rust code.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    pub text: String,
+    /// The thinking before it.
+    pub reasoning: String,
+    /// `stop`, `length` or `cancelled`.
+    pub finish: String,
+    pub usage: Usage,
+    pub timings: Timings,
+}
+
 /// One message of a stream. `seq` counts 1, 2, ... within the stream; `done` or `error` is the last message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "camelCase")]
@@ -196,13 +209,14 @@ pub struct GenerateRequest {
     pub engine: Map<String, Value>,
 }
 
-const RENAMED: &[(&str, &str)] = &[
-    ("maxTokens", "max_tokens"),
-    ("topP", "top_p"),
-    ("topK", "top_k"),
-    ("responseFormat", "response_format"),
-    ("toolChoice", "tool_choice"),
-    ("addGenerationPrompt", "add_generation_prompt"),
+/// What a request may have beside the options of group "sampling".
+const FIELDS: &[&str] = &[
+    "messages",
+    "prompt",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "chat_template_kwargs",
 ];
 
 impl GenerateRequest {
@@ -239,7 +253,7 @@ impl GenerateRequest {
                     ));
                 }
                 (_, value) => {
-                    engine.insert(engine_key(&key), value);
+                    engine.insert(engine_key(kind, &key)?, value);
                 }
             }
         }
@@ -277,12 +291,22 @@ impl GenerateRequest {
     }
 }
 
-/// The engine's name of a field: what is listed above, and nothing else (a tool's own fields stay untouched).
-pub(crate) fn engine_key(key: &str) -> String {
-    match RENAMED.iter().find(|(page, _)| *page == key) {
-        Some((_, engine)) => (*engine).to_string(),
-        None => key.to_string(),
+/// The engine's name of a field: `max_tokens` of `maxTokens`. A slip of the pen is not passed over.
+fn engine_key(kind: &str, key: &str) -> Result<String> {
+    let mut name = String::new();
+    for c in key.chars() {
+        if c.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
     }
+    if FIELDS.contains(&name.as_str()) || options::check_sampling_name(kind, &name).is_ok() {
+        return Ok(name);
+    }
+    Err(Error::bad_request(
+        format!("{kind}: unknown field {key:?}"),
+        "see the option table: ingle help options",
+    ))
 }
 
 /// Request of `embed`.

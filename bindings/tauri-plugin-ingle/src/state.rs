@@ -14,7 +14,10 @@ use crate::{
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tauri::{AppHandle, Manager, Runtime};
@@ -51,6 +54,7 @@ struct Inner<R: Runtime> {
     sessions: PathBuf,
     /// What `load_llm_model` loaded last.
     current: Mutex<Option<String>>,
+    hidden_check: AtomicBool,
 }
 
 impl<R: Runtime> Ingle<R> {
@@ -86,6 +90,7 @@ impl<R: Runtime> Ingle<R> {
                 store: Store::new(home, &config),
                 timer,
                 current: Mutex::default(),
+                hidden_check: AtomicBool::new(false),
                 sessions: paths.app_data_dir()?.join("ingle").join("sessions"),
                 app: app.clone(),
                 config,
@@ -336,12 +341,13 @@ impl<R: Runtime> Ingle<R> {
     }
 
     /// Hands a request to the model; its events go to the stream.
-    pub(crate) fn submit(stream: &Arc<Stream>, awake: Awake, request: &str) {
-        Self::submit_with(stream, awake, request, |_| {});
+    pub(crate) fn submit(&self, stream: &Arc<Stream>, awake: Awake, request: &str) {
+        self.submit_with(stream, awake, request, |_| {});
     }
 
     /// The same, with somebody who looks at the events first.
     pub(crate) fn submit_with(
+        &self,
         stream: &Arc<Stream>,
         awake: Awake,
         request: &str,
@@ -352,13 +358,14 @@ impl<R: Runtime> Ingle<R> {
         }
         stream.started();
         let Awake { model, guard, .. } = awake;
-        let (receiver, mut guard) = (stream.clone(), Some(guard));
+        let (receiver, mut guard, ingle) = (stream.clone(), Some(guard), self.clone());
         let sink = Box::new(move |event: backend::BackendEvent| {
             let last = event.is_last();
             look(&event);
             let flow = receiver.on_event(event);
             if last {
                 drop(guard.take());
+                ingle.check_hidden();
             }
             flow
         });
@@ -368,18 +375,26 @@ impl<R: Runtime> Ingle<R> {
         }
     }
 
-    /// Gives the memory back if no window is to be seen.
+    /// Gives the memory back if no window is to be seen for a while. Called when something has changed that may be a
+    /// sign of it: systems do not say when a window is hidden.
     pub(crate) fn check_hidden(&self) {
-        let ingle = self.clone();
+        if !self.config().unload_when_hidden || self.inner.hidden_check.swap(true, Ordering::SeqCst)
+        {
+            return;
+        }
+        // Weak: an app that has ended has nothing to check.
+        let inner = Arc::downgrade(&self.inner);
         self.inner.timer.after(HIDDEN_FOR, move || {
+            let Some(inner) = inner.upgrade() else { return };
+            inner.hidden_check.store(false, Ordering::SeqCst);
             // Asks the main thread, so it must not hold up the timer.
             std::thread::spawn(move || {
-                let windows = ingle.app().webview_windows();
+                let windows = inner.app.webview_windows();
                 let seen = windows.values().any(|window| {
                     window.is_visible().unwrap_or(true) && !window.is_minimized().unwrap_or(false)
                 });
                 if !seen {
-                    ingle.models().sleep_all();
+                    inner.models.sleep_all();
                 }
             });
         });
