@@ -201,7 +201,7 @@ static void list_models(struct ig_call *c, const struct ig_remote_list *all, str
             if (b->n > 330 || shown >= 24) continue;
             ig_buf_f(b, "%s%.120s", shown++ ? ", " : "", all->files[i].path);
         }
-    if (total > shown) ig_buf_f(b, " and %zu more", total - shown);
+    if (total > shown) ig_buf_f(b, " and %u more", (unsigned)(total - shown));
     if (!total) ig_buf_z(b, "no files");
     (void)c;
 }
@@ -258,7 +258,7 @@ static ingle_status by_pattern(struct ig_call *c, const struct ig_remote_list *a
     list_models(c, &hits, &b);
     ingle_status s = b.failed ? ig_fail_memory(err, 512)
                               : ig_fail(err, INGLE_BAD_ARGUMENT, "name one of them",
-                                        "%.100s: '%.60s' fits %zu files: %s", repo, spec, hits.n, b.p);
+                                        "%.100s: '%.60s' fits %u files: %s", repo, spec, (unsigned)hits.n, b.p);
     ig_buf_free(&b);
     return s;
 }

@@ -48,7 +48,7 @@ static const char *final_name(struct ig_pull *p, const char *name, size_t i) {
     if (p->format == IG_MODEL_SAFETENSORS)
         ig_buf_z(&b, p->files.files[i].name);
     else if (p->split)
-        ig_buf_f(&b, "%s-%05zu-of-%05zu.gguf", name, i + 1, p->files.n);
+        ig_buf_f(&b, "%s-%05u-of-%05u.gguf", name, (unsigned)i + 1, (unsigned)p->files.n);
     else
         ig_buf_f(&b, "%s.gguf", name);
     const char *copy = b.failed ? NULL : ig_arena_copy(&p->call->arena, b.p, b.n);

@@ -155,7 +155,7 @@ int64_t ig_journal_peek(struct ig_mem *mem, const char *path) {
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
 static void put_piece(struct ig_buf *b, size_t piece, uint64_t sum) {
-    ig_buf_f(b, "%zu %016llx\n", piece, (unsigned long long)sum);
+    ig_buf_f(b, "%u %016llx\n", (unsigned)piece, (unsigned long long)sum);
 }
 
 static ingle_status put(struct ig_journal *j, struct ig_buf *b, ingle_error *err) {
