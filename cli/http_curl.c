@@ -1,13 +1,14 @@
 /* The network: one HTTP exchange through libcurl.
  *
- * Promises what hub.h asks of a transport: redirects are handed out, certificates are checked, a short body is an error,
- * and the sink hears of us every 15 ms, also while a name is looked up. Proxies come from the environment, as libcurl
- * reads it. Does not know: what is loaded.
+ * Promises what hub.h asks of a transport: redirects are handed out, certificates are checked, a
+ * short body is an error, and the sink hears of us every 15 ms, also while a name is looked up.
+ * Proxies come from the environment, as libcurl reads it. Does not know: what is loaded.
  *
- * Subtle: curl_easy_perform may sleep for a second between two calls of its progress function, so the transfer is driven
- * by a multi handle of its own. Handles are kept in slots and lent to one call at a time, so that a thread finds the
- * connection of an earlier request open; the slots are exchanged atomically, for a lock would need threads' help.
- * libcurl is opened when it is needed: linked, it and its thirty libraries would make every command start 6 ms later. */
+ * Subtle: curl_easy_perform may sleep for a second between two calls of its progress function, so
+ * the transfer is driven by a multi handle of its own. Handles are kept in slots and lent to one
+ * call at a time, so that a thread finds the connection of an earlier request open; the slots are
+ * exchanged atomically, for a lock would need threads' help. libcurl is opened when it is needed:
+ * linked, it and its thirty libraries would make every command start 6 ms later. */
 #ifdef INGLE_HAVE_CURL
 #include "cli.h"
 
@@ -18,10 +19,12 @@
 
 enum { SLOTS = 32, MAX_HEADERS = 256 << 10, BEAT_MS = 15 };
 
-#define FUNCTIONS                                                                                                      \
-    X(global_init) X(global_cleanup) X(easy_init) X(easy_cleanup) X(easy_reset) X(easy_setopt) X(easy_getinfo)         \
-    X(easy_strerror) X(slist_append) X(slist_free_all) X(multi_init) X(multi_cleanup) X(multi_add_handle)              \
-    X(multi_remove_handle) X(multi_perform) X(multi_poll) X(multi_info_read)
+#define FUNCTIONS                                                                                  \
+    X(global_init)                                                                                 \
+    X(global_cleanup)                                                                              \
+    X(easy_init) X(easy_cleanup) X(easy_reset) X(easy_setopt) X(easy_getinfo) X(easy_strerror)     \
+        X(slist_append) X(slist_free_all) X(multi_init) X(multi_cleanup) X(multi_add_handle)       \
+            X(multi_remove_handle) X(multi_perform) X(multi_poll) X(multi_info_read)
 
 struct curl {
 #define X(name) __typeof__(&curl_##name) name;
@@ -73,7 +76,9 @@ static struct connection *borrow(struct cli_http *h) {
 static void give_back(struct cli_http *h, struct connection *k) {
     for (int i = 0; i < SLOTS; i++) {
         struct connection *none = NULL;
-        if (__atomic_compare_exchange_n(&h->slots[i], &none, k, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return;
+        if (__atomic_compare_exchange_n(&h->slots[i], &none, k, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED))
+            return;
     }
     close_connection(h, k);
 }
@@ -136,7 +141,8 @@ static struct curl_slist *header_list(struct cli_http *h, const char *lines, boo
     return list;
 }
 
-static void set_up(const struct curl *curl, CURL *e, const char *url, struct curl_slist *headers, struct exchange *x, char *why) {
+static void set_up(const struct curl *curl, CURL *e, const char *url, struct curl_slist *headers,
+                   struct exchange *x, char *why) {
     curl->easy_reset(e); /* keeps connections and the name cache */
     curl->easy_setopt(e, CURLOPT_URL, url);
     curl->easy_setopt(e, CURLOPT_HTTPGET, 1L);
@@ -150,7 +156,8 @@ static void set_up(const struct curl *curl, CURL *e, const char *url, struct cur
 #if LIBCURL_VERSION_NUM >= 0x075700
     curl->easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for a name server */
 #endif
-    curl->easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* a range that ends early costs a connection */
+    curl->easy_setopt(e, CURLOPT_HTTP_VERSION,
+                      (long)CURL_HTTP_VERSION_1_1); /* a range that ends early costs a connection */
     curl->easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl->easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl->easy_setopt(e, CURLOPT_CONNECTTIMEOUT, 30L);
@@ -163,7 +170,8 @@ static void set_up(const struct curl *curl, CURL *e, const char *url, struct cur
     curl->easy_setopt(e, CURLOPT_ERRORBUFFER, why);
 }
 
-static ingle_status judge(const struct exchange *x, CURLcode code, const char *why, ingle_error *err) {
+static ingle_status judge(const struct exchange *x, CURLcode code, const char *why,
+                          ingle_error *err) {
     const char *text = why[0] ? why : x->curl->easy_strerror(code);
     if (x->stopped) return INGLE_CANCELLED;
     switch (code) {
@@ -172,14 +180,17 @@ static ingle_status judge(const struct exchange *x, CURLcode code, const char *w
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-        return ig_fail(err, INGLE_UNSUPPORTED, "is the clock right? is there a proxy that needs its certificate installed?",
+        return ig_fail(err, INGLE_UNSUPPORTED,
+                       "is the clock right? is there a proxy that needs its certificate installed?",
                        "the server's certificate is not trusted: %s", text);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT: return ig_fail(err, INGLE_UNSUPPORTED, NULL, "%s", text);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
-        return ig_fail(err, INGLE_IO, "is this machine online? what is in the store runs without the network", "%s", text);
+        return ig_fail(err, INGLE_IO,
+                       "is this machine online? what is in the store runs without the network",
+                       "%s", text);
     default: return ig_fail(err, INGLE_IO, "try again later: what was received stays", "%s", text);
     }
 }
@@ -195,13 +206,15 @@ static CURLcode drive(struct connection *k, struct exchange *x) {
     return m && m->msg == CURLMSG_DONE ? m->data.result : CURLE_ABORTED_BY_CALLBACK;
 }
 
-ingle_status cli_http(void *http, const ingle_http_request *request, const ingle_http_sink *sink, ingle_error *err) {
+ingle_status cli_http(void *http, const ingle_http_request *request, const ingle_http_sink *sink,
+                      ingle_error *err) {
     struct cli_http *h = http;
     char why[CURL_ERROR_SIZE] = "";
     bool ok = true;
     struct connection *k = borrow(h);
     if (!k) return ig_fail_memory(err, sizeof *k);
-    struct exchange x = {.curl = &h->curl, .sink = sink, .easy = k->easy, .headers = {.mem = &h->c->mem}};
+    struct exchange x = {
+        .curl = &h->curl, .sink = sink, .easy = k->easy, .headers = {.mem = &h->c->mem}};
     struct curl_slist *headers = header_list(h, request->headers, &ok);
     ingle_status s = INGLE_OK;
     set_up(&h->curl, k->easy, request->url, headers, &x, why);
@@ -220,13 +233,15 @@ ingle_status cli_http(void *http, const ingle_http_request *request, const ingle
 }
 
 static bool load(struct cli_http *h) {
-    static const char *const names[] = {"libcurl.so.4",        "libcurl-gnutls.so.4", "/usr/lib/libcurl.4.dylib",
-                                        "libcurl.4.dylib",     "libcurl-x64.dll",     "libcurl.dll"};
-    for (size_t i = 0; !h->library && i < sizeof names / sizeof *names; i++) h->library = cli_library_open(names[i]);
+    static const char *const names[] = {
+        "libcurl.so.4",    "libcurl-gnutls.so.4", "/usr/lib/libcurl.4.dylib",
+        "libcurl.4.dylib", "libcurl-x64.dll",     "libcurl.dll"};
+    for (size_t i = 0; !h->library && i < sizeof names / sizeof *names; i++)
+        h->library = cli_library_open(names[i]);
     if (!h->library) return false;
     void *symbol;
-#define X(name)                                                                                                        \
-    if (!(symbol = cli_library_symbol(h->library, "curl_" #name))) return false;                                       \
+#define X(name)                                                                                    \
+    if (!(symbol = cli_library_symbol(h->library, "curl_" #name))) return false;                   \
     memcpy(&h->curl.name, &symbol, sizeof symbol);
     FUNCTIONS
 #undef X
@@ -242,7 +257,8 @@ struct cli_http *cli_http_open(struct cli *c) {
     h->c = c;
     if (load(h)) return h;
     ig_fail(&c->err, INGLE_UNSUPPORTED, "install it (Debian and Ubuntu: libcurl4)",
-            h->library ? "libcurl is older than 7.66, or cannot start" : "libcurl is not installed on this machine");
+            h->library ? "libcurl is older than 7.66, or cannot start"
+                       : "libcurl is not installed on this machine");
     ig_free(&c->mem, h);
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* ingle pull: loads a model into the store. The hub does the work, http_curl.c the network; here are the progress line,
- * Ctrl-C and the last word. */
+/* ingle pull: loads a model into the store. The hub does the work, http_curl.c the network; here
+ * are the progress line, Ctrl-C and the last word. */
 #include "cli.h"
 
 #include <stdio.h>
@@ -22,7 +22,9 @@ static void put_time(char out[32], double seconds) {
 
 static void format_line(char *out, size_t cap, const ingle_hub_progress *p) {
     char done[24], total[24], left[32], file[80];
-    const char *verb = strcmp(p->phase, "verify") == 0 ? "checking " : strcmp(p->phase, "wait") == 0 ? "waiting for " : "";
+    const char *verb = strcmp(p->phase, "verify") == 0 ? "checking "
+                       : strcmp(p->phase, "wait") == 0 ? "waiting for "
+                                                       : "";
     cli_format_bytes(done, p->bytes_done);
     put_time(left, p->seconds_left);
     if (strcmp(p->phase, "resolve") == 0) {
@@ -30,13 +32,15 @@ static void format_line(char *out, size_t cap, const ingle_hub_progress *p) {
         return;
     }
     if (p->files > 1)
-        snprintf(file, sizeof file, "%.40s (%d/%d)", p->file, (int)p->file_index + 1, (int)p->files);
+        snprintf(file, sizeof file, "%.40s (%d/%d)", p->file, (int)p->file_index + 1,
+                 (int)p->files);
     else
         snprintf(file, sizeof file, "%.48s", p->file[0] ? p->file : "another program's pull");
     if (p->bytes_total > 0) {
         cli_format_bytes(total, p->bytes_total);
         snprintf(out, cap, "%s%s %3.0f %%  %s of %s  %.1f MB/s%s", verb, file,
-                 100 * (double)p->bytes_done / (double)p->bytes_total, done, total, p->bytes_per_second / 1e6, left);
+                 100 * (double)p->bytes_done / (double)p->bytes_total, done, total,
+                 p->bytes_per_second / 1e6, left);
     } else {
         snprintf(out, cap, "%s%s  %s  %.1f MB/s", verb, file, done, p->bytes_per_second / 1e6);
     }
@@ -61,7 +65,8 @@ static int stopped(const struct shown *s) {
     cli_format_bytes(done, s->done);
     cli_format_bytes(total, s->total);
     if (s->total > 0 && s->done > 0)
-        return cli_error(130, "the same command goes on from there", "stopped; %s of %s are kept", done, total);
+        return cli_error(130, "the same command goes on from there", "stopped; %s of %s are kept",
+                         done, total);
     return cli_error(130, NULL, "stopped");
 }
 
@@ -74,12 +79,13 @@ static int print_result(struct cli *c, const struct ig_buf *result, double secon
     } else if (c->flag[CLI_JSON]) {
         cli_put(result->p, result->n);
     } else {
-        struct ig_str path = ig_json_str(ig_json_get(j, "path"), ""), name = ig_json_str(ig_json_get(j, "name"), "");
+        struct ig_str path = ig_json_str(ig_json_get(j, "path"), ""),
+                      name = ig_json_str(ig_json_get(j, "name"), "");
         cli_put_safe(path.p, path.n);
         cli_putz("\n");
         if (cli_flush() && cli_is_terminal(2))
-            fprintf(stderr, "%.*s is in the store (%.0f s). Talk with it: ingle chat %.*s\n", (int)name.n, name.p, seconds,
-                    (int)name.n, name.p);
+            fprintf(stderr, "%.*s is in the store (%.0f s). Talk with it: ingle chat %.*s\n",
+                    (int)name.n, name.p, seconds, (int)name.n, name.p);
     }
     ig_arena_free(&arena);
     return code;
@@ -96,7 +102,8 @@ int cli_pull(struct cli *c) {
     int code = cli_open_hub(c, http ? cli_http : NULL, http, &h);
     if (!code) {
         cli_on_interrupt(nothing, NULL); /* the progress callback sees the flag */
-        ingle_status st = ingle_hub_pull(h, c->args[0], cli_show_transfer, &shown, cli_collect, &result, &c->err);
+        ingle_status st =
+            ingle_hub_pull(h, c->args[0], cli_show_transfer, &shown, cli_collect, &result, &c->err);
         cli_on_interrupt(NULL, NULL);
         cli_progress_clear();
         if (result.failed)
@@ -104,7 +111,8 @@ int cli_pull(struct cli *c) {
         else if (st == INGLE_CANCELLED)
             code = stopped(&shown);
         else
-            code = st == INGLE_OK ? print_result(c, &result, cli_seconds() - start) : cli_fail(&c->err);
+            code = st == INGLE_OK ? print_result(c, &result, cli_seconds() - start)
+                                  : cli_fail(&c->err);
     }
     ig_buf_free(&result);
     ingle_hub_close(h);

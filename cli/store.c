@@ -1,5 +1,6 @@
-/* The model store on the command line: which file MODEL means, and the commands models, rm and verify. A name that
- * exists here, or that is spelled like a path, is a path; anything else is looked up in the store. */
+/* The model store on the command line: which file MODEL means, and the commands models, rm and
+ * verify. A name that exists here, or that is spelled like a path, is a path; anything else is
+ * looked up in the store. */
 #include "cli.h"
 
 #include <stdio.h>
@@ -30,9 +31,12 @@ int cli_open_hub(struct cli *c, ingle_http_fn http, void *ud, ingle_hub **out) {
     if (ingle_hub_open(out, http, ud, &c->err) != INGLE_OK) return cli_fail(&c->err);
     ingle_hub *h = *out;
     bool ok = set(c, h, "endpoint", either(c, CLI_ENDPOINT, "HF_ENDPOINT")) &&
-              set(c, h, "token", either(c, CLI_TOKEN, "HF_TOKEN")) && set(c, h, "offline", cli_offline(c) ? "true" : NULL) &&
-              set(c, h, "connections", c->flag[CLI_CONNECTIONS]) && set(c, h, "range-bytes", c->flag[CLI_RANGE_BYTES]) &&
-              set(c, h, "max-bytes", c->flag[CLI_MAX_BYTES]) && set(c, h, "retries", c->flag[CLI_RETRIES]) &&
+              set(c, h, "token", either(c, CLI_TOKEN, "HF_TOKEN")) &&
+              set(c, h, "offline", cli_offline(c) ? "true" : NULL) &&
+              set(c, h, "connections", c->flag[CLI_CONNECTIONS]) &&
+              set(c, h, "range-bytes", c->flag[CLI_RANGE_BYTES]) &&
+              set(c, h, "max-bytes", c->flag[CLI_MAX_BYTES]) &&
+              set(c, h, "retries", c->flag[CLI_RETRIES]) &&
               set(c, h, "stall-seconds", c->flag[CLI_STALL]);
     if (ok) return 0;
     ingle_hub_close(h);
@@ -46,8 +50,8 @@ int cli_open_hub(struct cli *c, ingle_http_fn http, void *ud, ingle_hub **out) {
 static bool may_be_source(const char *name) {
     const char *slash = strchr(name, '/');
     if (strstr(name, "://")) return true;
-    return slash && slash != name && name[0] != '.' && name[0] != '~' && slash[1] && !strchr(slash + 1, '/') &&
-           !strchr(name, '\\');
+    return slash && slash != name && name[0] != '.' && name[0] != '~' && slash[1] &&
+           !strchr(slash + 1, '/') && !strchr(name, '\\');
 }
 
 int cli_resolve(struct cli *c, const char *name, struct ig_buf *path) {
@@ -79,8 +83,10 @@ void cli_format_bytes(char out[24], int64_t bytes) {
 }
 
 static void print_entry(const struct ig_json *e, size_t width) {
-    struct ig_str name = ig_json_str(ig_json_get(e, "name"), ""), source = ig_json_str(ig_json_get(e, "source"), "");
-    int64_t bytes = ig_json_i64(ig_json_get(e, "bytes"), 0), part = ig_json_i64(ig_json_get(e, "part_bytes"), 0);
+    struct ig_str name = ig_json_str(ig_json_get(e, "name"), ""),
+                  source = ig_json_str(ig_json_get(e, "source"), "");
+    int64_t bytes = ig_json_i64(ig_json_get(e, "bytes"), 0),
+            part = ig_json_i64(ig_json_get(e, "part_bytes"), 0);
     bool complete = ig_json_bool(ig_json_get(e, "complete"), true);
     char size[24];
     cli_format_bytes(size, complete || !bytes ? bytes : part);
@@ -113,7 +119,8 @@ static void print_models(const struct cli *c, const struct ig_json *list) {
 }
 
 /* The store as a JSON text in `b`, and its tree. */
-static int read_store(struct cli *c, ingle_hub *h, struct ig_buf *b, struct ig_arena *arena, const struct ig_json **list) {
+static int read_store(struct cli *c, ingle_hub *h, struct ig_buf *b, struct ig_arena *arena,
+                      const struct ig_json **list) {
     ingle_status st = ingle_hub_list(h, cli_collect, b, &c->err);
     if (b->failed) return cli_error(3, NULL, "out of memory");
     if (st == INGLE_OK) st = ig_json_parse(arena, ig_buf_view(b), NULL, list, &c->err);
@@ -168,7 +175,8 @@ static int verify_one(struct cli *c, ingle_hub *h, const char *name, bool must, 
         struct ig_buf b = {.mem = &c->mem};
         ig_buf_z(&b, *first ? "{\"name\":" : ",\n{\"name\":");
         ig_json_put_str(&b, ig_str_of(name));
-        ig_buf_f(&b, ",\"result\":\"%s\",\"message\":", st == INGLE_OK || skip || st == INGLE_BAD_FILE ? word : "error");
+        ig_buf_f(&b, ",\"result\":\"%s\",\"message\":",
+                 st == INGLE_OK || skip || st == INGLE_BAD_FILE ? word : "error");
         ig_json_put_str(&b, ig_str_of(st == INGLE_OK ? "" : c->err.message));
         ig_buf_z(&b, "}");
         cli_put_buf(&b);

@@ -1,4 +1,5 @@
-/* What one call of the public functions works with: a copy of the settings, its arena, its progress. */
+/* What one call of the public functions works with: a copy of the settings, its arena, its
+ * progress. */
 #ifndef IG_HUB_CALL_H
 #define IG_HUB_CALL_H
 
@@ -34,23 +35,27 @@ struct ig_call {
 };
 
 /* `h` may be used by other calls meanwhile. The home folder must be known, else INGLE_NOT_FOUND. */
-ingle_status ig_call_begin(struct ig_call *c, ingle_hub *h, ingle_hub_progress_fn fn, void *ud, ingle_error *err);
+ingle_status ig_call_begin(struct ig_call *c, ingle_hub *h, ingle_hub_progress_fn fn, void *ud,
+                           ingle_error *err);
 void ig_call_end(struct ig_call *c);
-/* Tells the host where we are (not more often than every 10 ms) and whether it wants to stop; stays true then. */
+/* Tells the host where we are (not more often than every 10 ms) and whether it wants to stop; stays
+ * true then. */
 bool ig_call_tick(struct ig_call *c);
 void ig_call_phase(struct ig_call *c, const char *phase); /* tells at once */
 /* Bytes done so far; the rate follows. */
 void ig_call_bytes(struct ig_call *c, int64_t done);
 ingle_status ig_call_cancelled(ingle_error *err);
 /* "folder/name" and a suffix, in the arena; NULL: memory is out. */
-const char *ig_call_path(struct ig_call *c, const char *folder, const char *name, const char *suffix);
+const char *ig_call_path(struct ig_call *c, const char *folder, const char *name,
+                         const char *suffix);
 
 /* As ingle_hub_open, with the host's allocator (tests). */
-ingle_status ig_hub_open(ingle_hub **out, struct ig_mem mem, ingle_http_fn http, void *ud, ingle_error *err);
+ingle_status ig_hub_open(ingle_hub **out, struct ig_mem mem, ingle_http_fn http, void *ud,
+                         ingle_error *err);
 
 struct ingle_hub {
     struct ig_mem mem;
-    struct ig_mutex lock; /* guards `set` */
+    struct ig_mutex lock;       /* guards `set` */
     struct ig_hub_settings set; /* the strings are ours */
     ingle_http_fn http;
     void *http_ud;

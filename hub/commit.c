@@ -1,17 +1,20 @@
 /* From finished parts to a model in the store.
  *
- * Promises: the name appears only when everything is there (the first part of a split file comes last, a folder comes
- * whole), and the same pull always gets the same name: NAME, or NAME--OWNER if NAME is somebody else's, or
- * NAME--OWNER--KEY. The record is written first, so a commit that was cut is recognised as ours by the next pull. */
+ * Promises: the name appears only when everything is there (the first part of a split file comes
+ * last, a folder comes whole), and the same pull always gets the same name: NAME, or NAME--OWNER if
+ * NAME is somebody else's, or NAME--OWNER--KEY. The record is written first, so a commit that was
+ * cut is recognised as ours by the next pull. */
 #include "pull.h"
 
 #include "file_names.h"
 #include "journal.h"
 #include "url.h"
 
-/* ---- waiting for a lock -------------------------------------------------------------------------------------------- */
+/* ---- waiting for a lock
+ * -------------------------------------------------------------------------------------------- */
 
-/* What the other one has so far, read with an arena of its own: this is called for as long as it takes. */
+/* What the other one has so far, read with an arena of its own: this is called for as long as it
+ * takes. */
 static void show_other(struct ig_call *c, const char *key) {
     struct ig_call peek = *c;
     struct ig_store s = {0};
@@ -24,7 +27,8 @@ static void show_other(struct ig_call *c, const char *key) {
     ig_arena_free(&peek.arena);
 }
 
-ingle_status ig_pull_lock(struct ig_call *c, const char *key, bool show, struct ig_lock **out, ingle_error *err) {
+ingle_status ig_pull_lock(struct ig_call *c, const char *key, bool show, struct ig_lock **out,
+                          ingle_error *err) {
     double shown = 0;
     const char *path = ig_store_lock_path(c, key);
     if (!path) return ig_fail_memory(err, 256);
@@ -40,7 +44,7 @@ ingle_status ig_pull_lock(struct ig_call *c, const char *key, bool show, struct 
     }
 }
 
-/* ---- the name ------------------------------------------------------------------------------------------------------ */
+/* ---- the name ---- */
 
 /* The file's name in the store when the model is called `name`. */
 static const char *final_name(struct ig_pull *p, const char *name, size_t i) {
@@ -57,7 +61,8 @@ static const char *final_name(struct ig_pull *p, const char *name, size_t i) {
 }
 
 /* Is the name free or ours? Also files that are no models are in the way. */
-static ingle_status may_use(struct ig_pull *p, const struct ig_store *s, const char *name, bool *ok, ingle_error *err) {
+static ingle_status may_use(struct ig_pull *p, const struct ig_store *s, const char *name, bool *ok,
+                            ingle_error *err) {
     struct ig_call *c = p->call;
     const struct ig_record *r;
     const char *record = ig_store_record_path(c, name), *file = final_name(p, name, 0);
@@ -74,7 +79,8 @@ static ingle_status may_use(struct ig_pull *p, const struct ig_store *s, const c
     return INGLE_OK;
 }
 
-static ingle_status pick_name(struct ig_pull *p, const struct ig_store *s, const char **out, ingle_error *err) {
+static ingle_status pick_name(struct ig_pull *p, const struct ig_store *s, const char **out,
+                              ingle_error *err) {
     struct ig_call *c = p->call;
     const struct ig_entry *had = ig_store_by_key(s, p->key);
     if (had && had->record->n == p->files.n) {
@@ -87,7 +93,9 @@ static ingle_status pick_name(struct ig_pull *p, const struct ig_store *s, const
         /* room for what is appended: IG_HUB_NAME_MAX counts for the file */
         ig_buf_f(&b, "%.*s", i ? 110 : IG_HUB_NAME_MAX - 20, p->base);
         if (i) ig_buf_z(&b, "--");
-        if (i) ig_hub_make_safe(&b, (struct ig_str){p->owner, strlen(p->owner) < 50 ? strlen(p->owner) : 50});
+        if (i)
+            ig_hub_make_safe(
+                &b, (struct ig_str){p->owner, strlen(p->owner) < 50 ? strlen(p->owner) : 50});
         if (i == 2) ig_buf_f(&b, "--%.8s", p->key);
         *out = b.failed ? NULL : ig_arena_copy(&c->arena, b.p, b.n);
         ig_buf_free(&b);
@@ -95,10 +103,11 @@ static ingle_status pick_name(struct ig_pull *p, const struct ig_store *s, const
         IG_TRY(may_use(p, s, *out, &ok, err));
         if (ok) return INGLE_OK;
     }
-    return ig_fail(err, INGLE_IO, "move what bears its name out of the store", "%s: the name is taken", *out);
+    return ig_fail(err, INGLE_IO, "move what bears its name out of the store",
+                   "%s: the name is taken", *out);
 }
 
-/* ---- into the store ------------------------------------------------------------------------------------------------ */
+/* ---- into the store ---- */
 
 static ingle_status write_record(struct ig_pull *p, const char *name, ingle_error *err) {
     struct ig_record r = p->plan;
@@ -121,7 +130,8 @@ static ingle_status write_record(struct ig_pull *p, const char *name, ingle_erro
 
 static ingle_status move_folder(struct ig_pull *p, const char *name, ingle_error *err) {
     struct ig_call *c = p->call;
-    const char *to = ig_call_path(c, c->models, name, ""), *old = ig_call_path(c, p->folder, "old", "");
+    const char *to = ig_call_path(c, c->models, name, ""),
+               *old = ig_call_path(c, p->folder, "old", "");
     if (!to || !old) return ig_fail_memory(err, 256);
     IG_TRY(ig_store_clear(c, old, err));
     if (ig_os_kind(to) != IG_OS_ABSENT) IG_TRY(ig_os_rename(to, old, err));
@@ -131,7 +141,8 @@ static ingle_status move_folder(struct ig_pull *p, const char *name, ingle_error
 
 static ingle_status move_files(struct ig_pull *p, ingle_error *err) {
     struct ig_call *c = p->call;
-    for (size_t i = p->files.n; i-- > 0;) { /* the first part makes the model appear: it comes last */
+    for (size_t i = p->files.n;
+         i-- > 0;) { /* the first part makes the model appear: it comes last */
         const char *from = ig_call_path(c, p->done, p->files.files[i].name, "");
         const char *to = ig_call_path(c, c->models, p->plan.files[i].name, "");
         if (!from || !to) return ig_fail_memory(err, 256);
@@ -155,14 +166,17 @@ ingle_status ig_pull_commit(struct ig_pull *p, ingle_error *err) {
     return s;
 }
 
-ingle_status ig_pull_adopt(struct ig_pull *p, const struct ig_store *s, bool *adopted, ingle_error *err) {
+ingle_status ig_pull_adopt(struct ig_pull *p, const struct ig_store *s, bool *adopted,
+                           ingle_error *err) {
     struct ig_remote_file *f = &p->files.files[0];
     const struct ig_entry *e = ig_store_named(s, ig_str_of(p->base));
     struct ig_lock *lock = NULL;
     char hex[65];
     int64_t bytes;
     *adopted = false;
-    if (p->files.n != 1 || p->split || !f->sha256 || !e || e->record || strcmp(e->format, "gguf") != 0) return INGLE_OK;
+    if (p->files.n != 1 || p->split || !f->sha256 || !e || e->record ||
+        strcmp(e->format, "gguf") != 0)
+        return INGLE_OK;
     if (f->size >= 0 && e->bytes != f->size) return INGLE_OK;
     p->call->progress.bytes_total = e->bytes;
     ig_call_phase(p->call, "verify");

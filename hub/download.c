@@ -1,8 +1,9 @@
-/* One file, seen from the calling thread: opens part and journal, starts the workers and the hasher, shows progress,
- * cancels, and begins anew when the source changed or the hash does not fit.
+/* One file, seen from the calling thread: opens part and journal, starts the workers and the
+ * hasher, shows progress, cancels, and begins anew when the source changed or the hash does not
+ * fit.
  *
- * Promises: the host hears of it every 20 ms; after a cancel all threads have ended when the call returns. Does not
- * know: repositories and names. */
+ * Promises: the host hears of it every 20 ms; after a cancel all threads have ended when the call
+ * returns. Does not know: repositories and names. */
 #include "download.h"
 
 #include "file_names.h"
@@ -38,7 +39,8 @@ static bool fits(const struct ig_journal *j, const struct ig_download *d) {
     return !d->sha256 || ig_str_is(ig_buf_view(&j->oid), d->sha256);
 }
 
-static ingle_status open_files(struct ig_transfer *t, struct ig_download *d, bool anew, ingle_error *err) {
+static ingle_status open_files(struct ig_transfer *t, struct ig_download *d, bool anew,
+                               ingle_error *err) {
     struct ig_journal *j = &t->journal;
     IG_TRY(ig_os_part_open(&t->part, t->call->mem, d->part, err));
     IG_TRY(ig_journal_open(j, d->journal, err));
@@ -67,7 +69,8 @@ static ingle_status start_worker(struct ig_transfer *t, ingle_error *err) {
     return INGLE_OK;
 }
 
-/* The first worker, whose answer settles size and ranges. If everything is there already, nobody is asked. */
+/* The first worker, whose answer settles size and ranges. If everything is there already, nobody is
+ * asked. */
 static ingle_status start_first(struct ig_transfer *t, ingle_error *err) {
     struct ig_worker *w = &t->workers[0];
     *w = (struct ig_worker){0};
@@ -89,7 +92,8 @@ static int workers_for(const struct ig_transfer *t) {
 static ingle_status add_workers(struct ig_transfer *t, bool *hashing, ingle_error *err) {
     if (!t->known || t->stop) return INGLE_OK;
     if (!*hashing) {
-        if (t->journal.size > 0 && !t->call->set.range_bytes) t->chunk = chunk_of(t->call, t->journal.size);
+        if (t->journal.size > 0 && !t->call->set.range_bytes)
+            t->chunk = chunk_of(t->call, t->journal.size);
         t->wanted = workers_for(t);
         IG_TRY(ig_os_thread_start(&t->hasher, ig_hasher_main, t, 0, err));
         *hashing = true;
@@ -108,13 +112,16 @@ static void show(struct ig_call *c, struct ig_transfer *t, int64_t total_known) 
     bool here = t->known && ig_transfer_all_here(t);
     int64_t done = (t->streaming ? t->received : t->done) + t->live;
     if (!t->streaming && t->journal.size >= 0 && done > t->journal.size) done = t->journal.size;
-    p->phase = here && t->hashed < (t->streaming ? t->received : t->journal.size) ? "verify" : "download";
-    if (total_known < 0 && t->known && !t->streaming) p->bytes_total = c->base_done + t->journal.size;
+    p->phase =
+        here && t->hashed < (t->streaming ? t->received : t->journal.size) ? "verify" : "download";
+    if (total_known < 0 && t->known && !t->streaming)
+        p->bytes_total = c->base_done + t->journal.size;
     p->bytes_resumed = c->base_resumed + t->resumed;
     ig_call_bytes(c, c->base_done + (here ? t->hashed : done));
 }
 
-static ingle_status watch(struct ig_call *c, struct ig_transfer *t, int64_t total_known, ingle_error *err) {
+static ingle_status watch(struct ig_call *c, struct ig_transfer *t, int64_t total_known,
+                          ingle_error *err) {
     bool hashing = false;
     ingle_status s = INGLE_OK;
     ig_os_lock(&t->lock);
@@ -135,7 +142,8 @@ static ingle_status watch(struct ig_call *c, struct ig_transfer *t, int64_t tota
     if (hashing) ig_os_thread_join(&t->hasher);
     if (s || t->finished || t->restart) return s;
     if (err) *err = t->err;
-    return t->status ? t->status : ig_fail(err, INGLE_INTERNAL, NULL, "%s: the download stopped", t->what);
+    return t->status ? t->status
+                     : ig_fail(err, INGLE_INTERNAL, NULL, "%s: the download stopped", t->what);
 }
 
 static void begin(struct ig_transfer *t, struct ig_call *c, struct ig_download *d) {
@@ -171,8 +179,8 @@ static void hand_over(struct ig_buf *to, struct ig_buf *from) {
 }
 
 /* One attempt. *again: begin anew with an empty part. */
-static ingle_status attempt(struct ig_call *c, struct ig_transfer *t, struct ig_download *d, bool anew, bool *again,
-                            ingle_error *err) {
+static ingle_status attempt(struct ig_call *c, struct ig_transfer *t, struct ig_download *d,
+                            bool anew, bool *again, ingle_error *err) {
     int64_t total_known = d->size;
     *again = false;
     IG_TRY(open_files(t, d, anew, err));
@@ -183,10 +191,12 @@ static ingle_status attempt(struct ig_call *c, struct ig_transfer *t, struct ig_
     IG_TRY(watch(c, t, total_known, err));
     if (t->restart) {
         *again = true;
-        return ig_fail(err, INGLE_IO, "try again later", "%s: the file changes at the source while it is loaded", d->what);
+        return ig_fail(err, INGLE_IO, "try again later",
+                       "%s: the file changes at the source while it is loaded", d->what);
     }
     d->bytes = t->streaming ? t->received : t->journal.size;
-    if (d->bytes == 0) return ig_fail(err, INGLE_BAD_FILE, "check the address", "%s: the file is empty", d->what);
+    if (d->bytes == 0)
+        return ig_fail(err, INGLE_BAD_FILE, "check the address", "%s: the file is empty", d->what);
     memcpy(d->digest, t->digest, sizeof d->digest);
     hand_over(&d->name, &t->name);
     hand_over(&d->tag, &t->journal.oid);
@@ -194,8 +204,10 @@ static ingle_status attempt(struct ig_call *c, struct ig_transfer *t, struct ig_
     *again = t->resumed > 0;
     ig_os_part_resize(t->part, 0, NULL); /* of no use to anybody */
     ig_os_part_resize(t->journal.file, 0, NULL);
-    return ig_fail(err, INGLE_BAD_FILE, "nothing was kept; pull again, and if it stays so the source is damaged",
-                   "%s: the SHA-256 is %.12s..., it should be %.12s...", d->what, d->digest, d->sha256);
+    return ig_fail(err, INGLE_BAD_FILE,
+                   "nothing was kept; pull again, and if it stays so the source is damaged",
+                   "%s: the SHA-256 is %.12s..., it should be %.12s...", d->what, d->digest,
+                   d->sha256);
 }
 
 ingle_status ig_download(struct ig_call *c, struct ig_download *d, ingle_error *err) {

@@ -17,8 +17,8 @@ struct ig_download {
     struct ig_buf name; /* from Content-Disposition, may be empty; the caller frees it */
     struct ig_buf tag;  /* the validator of the content (URLs), may be empty; likewise */
 };
-/* On success the part holds the whole file, checked and flushed; the journal is removed. On failure both stay, unless
- * they are of no use. */
+/* On success the part holds the whole file, checked and flushed; the journal is removed. On failure
+ * both stay, unless they are of no use. */
 ingle_status ig_download(struct ig_call *c, struct ig_download *d, ingle_error *err);
 enum ig_content ig_content_of(const char *name);
 

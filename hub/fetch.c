@@ -1,11 +1,12 @@
 /* One GET with its redirects, and what its failures mean.
  *
- * Promises: at most ten redirects, never from https to http, never from a public server into a private network; the token
- * goes to the endpoint's origin only, and no more once a redirect has left it; a redirect's body is dropped. Does not
- * know: what is loaded, nor where it goes.
+ * Promises: at most ten redirects, never from https to http, never from a public server into a
+ * private network; the token goes to the endpoint's origin only, and no more once a redirect has
+ * left it; a redirect's body is dropped. Does not know: what is loaded, nor where it goes.
  *
- * Subtle: the headers X-Linked-Etag, X-Linked-Size and X-Repo-Commit stand on the endpoint's redirect, not on the final
- * answer; only those of the first hop are believed, because only that one is the endpoint. */
+ * Subtle: the headers X-Linked-Etag, X-Linked-Size and X-Repo-Commit stand on the endpoint's
+ * redirect, not on the final answer; only those of the first hop are believed, because only that
+ * one is the endpoint. */
 #include "fetch.h"
 #include "url.h"
 
@@ -38,7 +39,8 @@ static int on_head(void *ud, const ingle_http_response *r) {
         struct ig_str text = ig_header(headers, "x-linked-size");
         f->linked_size = text.p && ig_str_to_i64(text, &size) && size >= 0 ? size : -1;
     }
-    bool moved = r->status == 301 || r->status == 302 || r->status == 303 || r->status == 307 || r->status == 308;
+    bool moved = r->status == 301 || r->status == 302 || r->status == 303 || r->status == 307 ||
+                 r->status == 308;
     struct ig_str to = ig_header(headers, "location");
     if (moved && to.n) {
         h->redirect = true;
@@ -69,13 +71,16 @@ static int on_body(void *ud, const void *bytes, size_t n) {
 static bool may_know(const struct ig_fetch *f, const struct ig_url *u) {
     struct ig_url endpoint;
     const char *why;
-    if (!f->call->set.token[0] || !ig_url_parse(ig_str_of(f->call->set.endpoint), &endpoint, &why)) return false;
+    if (!f->call->set.token[0] || !ig_url_parse(ig_str_of(f->call->set.endpoint), &endpoint, &why))
+        return false;
     return ig_url_same_origin(u, &endpoint) && (ig_url_is_secure(u) || ig_url_is_loopback(u));
 }
 
-static ingle_status one_hop(struct ig_fetch *f, const char *url, bool with_token, struct hop *h, ingle_error *err) {
+static ingle_status one_hop(struct ig_fetch *f, const char *url, bool with_token, struct hop *h,
+                            ingle_error *err) {
     struct ig_buf headers = {.mem = f->call->mem};
-    ig_buf_f(&headers, "User-Agent: %s\nAccept: */*\nAccept-Encoding: identity\n", f->call->set.user_agent);
+    ig_buf_f(&headers, "User-Agent: %s\nAccept: */*\nAccept-Encoding: identity\n",
+             f->call->set.user_agent);
     if (with_token) ig_buf_f(&headers, "Authorization: Bearer %s\n", f->call->set.token);
     ig_buf_z(&headers, f->extra ? f->extra : "");
     if (headers.failed) {
@@ -89,9 +94,12 @@ static ingle_status one_hop(struct ig_fetch *f, const char *url, bool with_token
     if (h->location->failed) return ig_fail_memory(err, 256);
     if (h->stopped) return INGLE_CANCELLED;
     if (s == INGLE_CANCELLED && h->redirect) return INGLE_OK; /* its body was too long to drop */
-    if (s == INGLE_CANCELLED) return ig_fail(err, INGLE_IO, NULL, "the transport stopped without being asked");
+    if (s == INGLE_CANCELLED)
+        return ig_fail(err, INGLE_IO, NULL, "the transport stopped without being asked");
     if (s) return s;
-    return h->answered ? INGLE_OK : ig_fail(err, INGLE_IO, NULL, "the server closed the connection without an answer");
+    return h->answered
+               ? INGLE_OK
+               : ig_fail(err, INGLE_IO, NULL, "the server closed the connection without an answer");
 }
 
 static void describe_host(const char *url, char out[128]) {
@@ -105,7 +113,8 @@ static void describe_host(const char *url, char out[128]) {
 
 /* Checks the way from f->at to `location` and puts the new URL into f->at. */
 static ingle_status follow(struct ig_fetch *f, const struct ig_buf *location, ingle_error *err) {
-    static const char *const hint = "the server is misconfigured, or somebody tampers with the connection";
+    static const char *const hint =
+        "the server is misconfigured, or somebody tampers with the connection";
     struct ig_buf next = {.mem = f->call->mem};
     struct ig_url from, to;
     const char *why;
@@ -113,13 +122,16 @@ static ingle_status follow(struct ig_fetch *f, const struct ig_buf *location, in
     describe_host(f->at.p, host);
     ingle_status s = INGLE_OK;
     if (!ig_url_join(&next, ig_buf_view(&f->at), ig_buf_view(location)) ||
-        !ig_url_parse(ig_buf_view(&f->at), &from, &why) || !ig_url_parse(ig_buf_view(&next), &to, &why))
+        !ig_url_parse(ig_buf_view(&f->at), &from, &why) ||
+        !ig_url_parse(ig_buf_view(&next), &to, &why))
         s = next.failed ? ig_fail_memory(err, location->n)
-                        : ig_fail(err, INGLE_UNSUPPORTED, hint, "%s redirects to something that is no URL", host);
+                        : ig_fail(err, INGLE_UNSUPPORTED, hint,
+                                  "%s redirects to something that is no URL", host);
     else if (ig_url_is_secure(&from) && !ig_url_is_secure(&to))
         s = ig_fail(err, INGLE_UNSUPPORTED, hint, "%s redirects from https to http: refused", host);
     else if (!ig_url_is_private(&from) && ig_url_is_private(&to))
-        s = ig_fail(err, INGLE_UNSUPPORTED, hint, "%s redirects into a private network (%.*s): refused", host,
+        s = ig_fail(err, INGLE_UNSUPPORTED, hint,
+                    "%s redirects into a private network (%.*s): refused", host,
                     (int)(to.host.n < 80 ? to.host.n : 80), to.host.p);
     if (!s) {
         ig_buf_clear(&f->at);
@@ -146,7 +158,8 @@ static ingle_status hops(struct ig_fetch *f, struct ig_buf *location, ingle_erro
     }
     char host[128];
     describe_host(f->at.p, host);
-    return ig_fail(err, INGLE_UNSUPPORTED, "the server is misconfigured", "%s: more than %d redirects", host, MAX_HOPS);
+    return ig_fail(err, INGLE_UNSUPPORTED, "the server is misconfigured",
+                   "%s: more than %d redirects", host, MAX_HOPS);
 }
 
 void ig_fetch_begin(struct ig_fetch *f, const struct ig_call *c) {
@@ -174,10 +187,11 @@ ingle_status ig_fetch_run(struct ig_fetch *f, ingle_error *err) {
     return s;
 }
 
-/* ---- failures ------------------------------------------------------------------------------------------------------ */
+/* ---- failures ---- */
 
 bool ig_fetch_may_retry(int status) {
-    return status == 408 || status == 425 || status == 429 || (status >= 500 && status <= 599 && status != 501);
+    return status == 408 || status == 425 || status == 429 ||
+           (status >= 500 && status <= 599 && status != 501);
 }
 
 ingle_status ig_fetch_fail(const struct ig_fetch *f, const char *what, ingle_error *err) {
@@ -186,29 +200,36 @@ ingle_status ig_fetch_fail(const struct ig_fetch *f, const char *what, ingle_err
     bool token = f->call->set.token[0] != 0;
     struct ig_str code = ig_buf_view(&f->code);
     if (ig_str_is(code, "GatedRepo"))
-        return ig_fail(err, INGLE_NOT_FOUND,
-                       token ? "accept the model's licence on its page with this account"
-                             : "accept the licence on its page, then give an access token (HF_TOKEN)",
-                       "%s: its owner asks for a licence to be accepted first (%d)", what, f->status);
+        return ig_fail(
+            err, INGLE_NOT_FOUND,
+            token ? "accept the model's licence on its page with this account"
+                  : "accept the licence on its page, then give an access token (HF_TOKEN)",
+            "%s: its owner asks for a licence to be accepted first (%d)", what, f->status);
     if (ig_str_is(code, "RevisionNotFound"))
-        return ig_fail(err, INGLE_NOT_FOUND, "check what follows the @", "%s: no such revision on %s", what, host);
+        return ig_fail(err, INGLE_NOT_FOUND, "check what follows the @",
+                       "%s: no such revision on %s", what, host);
     if (f->status == 401 || f->status == 403)
         return ig_fail(err, INGLE_NOT_FOUND,
                        token ? "check the name, and that the access token may read it"
                              : "check the name; a private model needs an access token (HF_TOKEN)",
                        "%s: not there, or not for everybody (%s says %d)", what, host, f->status);
     if (f->status == 404 || f->status == 410)
-        return ig_fail(err, INGLE_NOT_FOUND, "check the spelling", "%s: not found on %s", what, host);
+        return ig_fail(err, INGLE_NOT_FOUND, "check the spelling", "%s: not found on %s", what,
+                       host);
     if (f->status == 429)
-        return ig_fail(err, INGLE_IO, token ? "wait some minutes and pull again" : "wait, or give an access token (HF_TOKEN)",
+        return ig_fail(err, INGLE_IO,
+                       token ? "wait some minutes and pull again"
+                             : "wait, or give an access token (HF_TOKEN)",
                        "%s: %s says there were too many requests (429)", what, host);
     if (f->status >= 500)
-        return ig_fail(err, INGLE_IO, "try again later: what was received stays", "%s: %s is out of order (%d)", what,
-                       host, f->status);
-    return ig_fail(err, INGLE_IO, "check the address", "%s: %s answered with status %d", what, host, f->status);
+        return ig_fail(err, INGLE_IO, "try again later: what was received stays",
+                       "%s: %s is out of order (%d)", what, host, f->status);
+    return ig_fail(err, INGLE_IO, "check the address", "%s: %s answered with status %d", what, host,
+                   f->status);
 }
 
-/* 0.5, 1, 2, 4 ... 30 s, shortened by up to a quarter so that many clients do not come back at once. */
+/* 0.5, 1, 2, 4 ... 30 s, shortened by up to a quarter so that many clients do not come back at
+ * once. */
 double ig_retry_delay(const struct ig_call *c, int tries, int64_t after) {
     if (tries > c->set.retries || after > MAX_WAIT) return -1;
     double wait = 0.5;
@@ -219,7 +240,7 @@ double ig_retry_delay(const struct ig_call *c, int tries, int64_t after) {
     return (double)after > wait ? (double)after : wait;
 }
 
-/* ---- a whole text -------------------------------------------------------------------------------------------------- */
+/* ---- a whole text ---- */
 
 struct text {
     struct ig_call *call;
@@ -247,7 +268,8 @@ static int text_beat(void *ud) {
     return ig_call_tick(((struct text *)ud)->call);
 }
 
-ingle_status ig_fetch_text(struct ig_call *c, struct ig_fetch *f, size_t limit, struct ig_buf *out, ingle_error *err) {
+ingle_status ig_fetch_text(struct ig_call *c, struct ig_fetch *f, size_t limit, struct ig_buf *out,
+                           ingle_error *err) {
     struct text t = {c, out, limit, false};
     f->ud = &t;
     f->head = text_head;
@@ -256,7 +278,8 @@ ingle_status ig_fetch_text(struct ig_call *c, struct ig_fetch *f, size_t limit, 
     for (int tries = 1;; tries++) {
         ingle_status s = ig_fetch_run(f, err);
         if (out->failed) return ig_fail_memory(err, limit);
-        if (t.too_long) return ig_fail(err, INGLE_BAD_FILE, NULL, "the answer of the server is too long");
+        if (t.too_long)
+            return ig_fail(err, INGLE_BAD_FILE, NULL, "the answer of the server is too long");
         if (s ? s != INGLE_IO : !ig_fetch_may_retry(f->status)) return s;
         /* somebody waits for an answer: that the network is down is said soon */
         double wait = s && tries > 2 ? -1 : ig_retry_delay(c, tries, s ? -1 : f->retry_after);

@@ -1,7 +1,8 @@
 /* Names of files and models.
  *
- * Promises: what ig_hub_name_is_safe lets through is one path element on Linux, macOS and Windows alike, so a name that
- * came from the network cannot leave the store. Does not know: where a name came from. */
+ * Promises: what ig_hub_name_is_safe lets through is one path element on Linux, macOS and Windows
+ * alike, so a name that came from the network cannot leave the store. Does not know: where a name
+ * came from. */
 #include "file_names.h"
 
 #include "base/utf8.h"
@@ -40,17 +41,21 @@ static bool is_reserved(struct ig_str name) {
         if (ig_hub_same_name(stem, ig_str_of(devices[i]))) return true;
     bool port = ig_hub_starts(stem, IG_STR("com")) || ig_hub_starts(stem, IG_STR("lpt"));
     /* also with a superscript 1, 2 or 3 */
-    return port && ((n == 4 && is_digit(stem.p[3])) || (n == 5 && (unsigned char)stem.p[3] == 0xc2));
+    return port &&
+           ((n == 4 && is_digit(stem.p[3])) || (n == 5 && (unsigned char)stem.p[3] == 0xc2));
 }
 
 static bool is_bad_char(uint32_t c) {
     if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029) return true;
-    if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)) return true; /* turn the reading order */
+    if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+        return true; /* turn the reading order */
     return c < 0x80 && strchr("/\\:*?\"<>|", (int)c);
 }
 
 bool ig_hub_name_is_safe(struct ig_str name) {
-    if (!name.n || name.n > IG_HUB_NAME_MAX || name.p[0] == '.' || name.p[0] == '-' || name.p[0] == ' ') return false;
+    if (!name.n || name.n > IG_HUB_NAME_MAX || name.p[0] == '.' || name.p[0] == '-' ||
+        name.p[0] == ' ')
+        return false;
     if (name.p[name.n - 1] == '.' || name.p[name.n - 1] == ' ' || is_reserved(name)) return false;
     for (size_t i = 0; i < name.n;) {
         uint32_t c;
@@ -63,7 +68,8 @@ bool ig_hub_name_is_safe(struct ig_str name) {
 
 bool ig_hub_make_safe(struct ig_buf *out, struct ig_str name) {
     size_t from = out->n;
-    if (!name.n || name.p[0] == '.' || name.p[0] == '-' || name.p[0] == ' ' || is_reserved(name)) ig_buf_ch(out, '_');
+    if (!name.n || name.p[0] == '.' || name.p[0] == '-' || name.p[0] == ' ' || is_reserved(name))
+        ig_buf_ch(out, '_');
     for (size_t i = 0; i < name.n;) {
         uint32_t c;
         unsigned n = ig_utf8_decode(name.p + i, name.n - i, &c);
@@ -76,7 +82,8 @@ bool ig_hub_make_safe(struct ig_buf *out, struct ig_str name) {
             ig_buf_add(out, name.p + i, n);
         i += n;
     }
-    while (!out->failed && out->n > from && (out->p[out->n - 1] == '.' || out->p[out->n - 1] == ' '))
+    while (!out->failed && out->n > from &&
+           (out->p[out->n - 1] == '.' || out->p[out->n - 1] == ' '))
         out->p[out->n - 1] = '_';
     return !out->failed;
 }
@@ -88,7 +95,8 @@ bool ig_hub_glob(struct ig_str pattern, struct ig_str text) {
         if (p < pattern.n && pattern.p[p] == '*') {
             star = p++;
             resume = t;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || lower(pattern.p[p]) == lower(text.p[t]))) {
+        } else if (p < pattern.n &&
+                   (pattern.p[p] == '?' || lower(pattern.p[p]) == lower(text.p[t]))) {
             p++;
             t++;
         } else if (star != SIZE_MAX) {
@@ -140,7 +148,8 @@ struct ig_str ig_hub_model_name(struct ig_str file) {
     return file;
 }
 
-/* ---- block types in names ------------------------------------------------------------------------------------------ */
+/* ---- block types in names
+ * ------------------------------------------------------------------------------------------ */
 
 bool ig_hub_has_type(struct ig_str path, struct ig_str type) {
     if (!type.n) return false;
@@ -154,11 +163,14 @@ bool ig_hub_has_type(struct ig_str path, struct ig_str type) {
 
 /* Q4_K_M, IQ2_XXS, TQ1_0, MXFP4, NVFP4, F16, BF16, F32, FP16 */
 bool ig_hub_looks_like_type(struct ig_str word) {
-    static const char *const whole[] = {"f16", "bf16", "f32", "fp16", "fp32", "f64", "mxfp4", "mxfp4_moe", "nvfp4"};
+    static const char *const whole[] = {"f16", "bf16",  "f32",       "fp16", "fp32",
+                                        "f64", "mxfp4", "mxfp4_moe", "nvfp4"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (ig_hub_same_name(word, ig_str_of(whole[i]))) return true;
     size_t at = word.n && (lower(word.p[0]) == 'i' || lower(word.p[0]) == 't');
-    if (word.n < at + 4 || lower(word.p[at]) != 'q' || !is_digit(word.p[at + 1]) || word.p[at + 2] != '_') return false;
+    if (word.n < at + 4 || lower(word.p[at]) != 'q' || !is_digit(word.p[at + 1]) ||
+        word.p[at + 2] != '_')
+        return false;
     return true;
 }
 

@@ -6,15 +6,17 @@
 
 enum { IG_HUB_NAME_MAX = 200 };
 
-/* May this be the name of a file in the store, on every system? One path element of valid UTF-8; no control characters,
- * separators or reserved names; not hidden; no dot or space at its end; at most IG_HUB_NAME_MAX bytes. */
+/* May this be the name of a file in the store, on every system? One path element of valid UTF-8; no
+ * control characters, separators or reserved names; not hidden; no dot or space at its end; at most
+ * IG_HUB_NAME_MAX bytes. */
 bool ig_hub_name_is_safe(struct ig_str name);
 /* Makes any bytes a safe name: bad characters become '_'. false only if memory is out. */
 bool ig_hub_make_safe(struct ig_buf *out, struct ig_str name);
 
-/* '*' any run of characters, '?' one; '/' is a character like others. ASCII letters match in any case. */
+/* '*' any run of characters, '?' one; '/' is a character like others. ASCII letters match in any
+ * case. */
 bool ig_hub_glob(struct ig_str pattern, struct ig_str text);
-bool ig_hub_same_name(struct ig_str a, struct ig_str b); /* ASCII letters in any case */
+bool ig_hub_same_name(struct ig_str a, struct ig_str b);     /* ASCII letters in any case */
 bool ig_hub_starts(struct ig_str text, struct ig_str start); /* likewise */
 
 struct ig_str ig_hub_base_name(struct ig_str path); /* after the last '/' */
@@ -27,7 +29,8 @@ struct ig_str ig_hub_model_name(struct ig_str file);
 
 /* Does the path of a GGUF file name this block type ("Q4_K_M", any case) as a word of its own? */
 bool ig_hub_has_type(struct ig_str path, struct ig_str type);
-/* The block type that the base name ends with ("Q4_K_M", "F16"), else the one in a folder's name; empty if none. */
+/* The block type that the base name ends with ("Q4_K_M", "F16"), else the one in a folder's name;
+ * empty if none. */
 struct ig_str ig_hub_type_of(struct ig_str path);
 bool ig_hub_looks_like_type(struct ig_str word);
 

@@ -18,7 +18,7 @@ struct ig_entry *ig_store_by_key(const struct ig_store *s, const char *key) {
     return NULL;
 }
 
-/* ---- by source ----------------------------------------------------------------------------------------------------- */
+/* ---- by source ---- */
 
 static bool names_file(const struct ig_record *r, const char *spec) {
     struct ig_str want = ig_hub_base_name(ig_str_of(spec));
@@ -36,24 +36,26 @@ static bool came_from(const struct ig_record *r, const struct ig_source *source)
         return strlen(r->source) == n && memcmp(r->source, source->url, n) == 0;
     }
     if (!r->repo[0] || !ig_hub_same_name(ig_str_of(r->repo), ig_str_of(source->repo))) return false;
-    if (strcmp(source->revision, "main") != 0 && strcmp(source->revision, r->revision) != 0) return false;
+    if (strcmp(source->revision, "main") != 0 && strcmp(source->revision, r->revision) != 0)
+        return false;
     return !source->file || names_file(r, source->file);
 }
 
-ingle_status ig_store_find_source(const struct ig_store *s, const struct ig_source *source, struct ig_entry **out,
-                                  ingle_error *err) {
+ingle_status ig_store_find_source(const struct ig_store *s, const struct ig_source *source,
+                                  struct ig_entry **out, ingle_error *err) {
     *out = NULL;
     for (struct ig_entry *e = s->first; e; e = e->next) {
         if (!e->complete || !e->record || !came_from(e->record, source)) continue;
         if (*out)
-            return ig_fail(err, INGLE_BAD_ARGUMENT, "use the name", "%s: %s and %s are both from there",
+            return ig_fail(err, INGLE_BAD_ARGUMENT, "use the name",
+                           "%s: %s and %s are both from there",
                            source->is_url ? source->url : source->repo, (*out)->name, e->name);
         *out = e;
     }
     return INGLE_OK;
 }
 
-/* ---- by name ------------------------------------------------------------------------------------------------------- */
+/* ---- by name ---- */
 
 static size_t common_start(const char *a, const char *b) {
     size_t n = 0;
@@ -61,7 +63,8 @@ static size_t common_start(const char *a, const char *b) {
     return n;
 }
 
-static void list_names(struct ig_buf *b, const struct ig_store *s, const char *start, size_t at_least) {
+static void list_names(struct ig_buf *b, const struct ig_store *s, const char *start,
+                       size_t at_least) {
     size_t shown = 0;
     for (const struct ig_entry *e = s->first; e && shown < 6; e = e->next)
         if (e->complete && common_start(start, e->name) >= at_least)
@@ -69,8 +72,8 @@ static void list_names(struct ig_buf *b, const struct ig_store *s, const char *s
 }
 
 /* The hint of an error is a literal, so what there is goes into its text. */
-static ingle_status fail_name(struct ig_call *c, const struct ig_store *s, const char *name, size_t matches,
-                              ingle_error *err) {
+static ingle_status fail_name(struct ig_call *c, const struct ig_store *s, const char *name,
+                              size_t matches, ingle_error *err) {
     struct ig_buf b = {.mem = c->mem};
     size_t best = 1, complete = 0;
     ingle_status st;
@@ -102,8 +105,8 @@ static ingle_status fail_name(struct ig_call *c, const struct ig_store *s, const
     return st;
 }
 
-static ingle_status by_name(struct ig_call *c, const struct ig_store *s, const char *name, struct ig_entry **out,
-                            ingle_error *err) {
+static ingle_status by_name(struct ig_call *c, const struct ig_store *s, const char *name,
+                            struct ig_entry **out, ingle_error *err) {
     struct ig_str want = ig_hub_model_name(ig_str_of(name));
     size_t matches = 0;
     *out = ig_store_named(s, want);
@@ -117,22 +120,25 @@ static ingle_status by_name(struct ig_call *c, const struct ig_store *s, const c
     return matches == 1 && want.n ? INGLE_OK : fail_name(c, s, name, matches, err);
 }
 
-ingle_status ig_store_find(struct ig_call *c, const struct ig_store *s, const char *name, struct ig_entry **out,
-                           ingle_error *err) {
+ingle_status ig_store_find(struct ig_call *c, const struct ig_store *s, const char *name,
+                           struct ig_entry **out, ingle_error *err) {
     struct ig_source source;
     *out = NULL;
     bool url = strstr(name, "://") != NULL;
     if (!url && !ig_source_is_repo(name)) return by_name(c, s, name, out, err);
     IG_TRY(ig_source_parse(c, name, &source, err));
     IG_TRY(ig_store_find_source(s, &source, out, err));
-    return *out ? INGLE_OK : ig_fail(err, INGLE_NOT_FOUND, "pull it first", "%.200s: not in the store", name);
+    return *out ? INGLE_OK
+                : ig_fail(err, INGLE_NOT_FOUND, "pull it first", "%.200s: not in the store", name);
 }
 
-ingle_status ingle_hub_find(ingle_hub *h, const char *name, ingle_text_fn fn, void *ud, ingle_error *err) {
+ingle_status ingle_hub_find(ingle_hub *h, const char *name, ingle_text_fn fn, void *ud,
+                            ingle_error *err) {
     struct ig_call c;
     struct ig_store store;
     struct ig_entry *e = NULL;
-    if (!fn || !name) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_hub_find: an argument is NULL");
+    if (!fn || !name)
+        return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_hub_find: an argument is NULL");
     IG_TRY(ig_call_begin(&c, h, NULL, NULL, err));
     ingle_status s = ig_store_read(&c, &store, err);
     if (!s) s = ig_store_find(&c, &store, name, &e, err);

@@ -1,8 +1,9 @@
-/* Reads behind the workers: checks the pieces of an earlier pull against their checksums, hashes the file in order as far
- * as it is there, and flushes it at the end, so that the calling thread never waits for the disk.
+/* Reads behind the workers: checks the pieces of an earlier pull against their checksums, hashes
+ * the file in order as far as it is there, and flushes it at the end, so that the calling thread
+ * never waits for the disk.
  *
- * Subtle: a piece of an earlier pull is hashed only after its checksum fits, and from the same bytes: what fails is given
- * back to the workers before the hash has seen it. */
+ * Subtle: a piece of an earlier pull is hashed only after its checksum fits, and from the same
+ * bytes: what fails is given back to the workers before the hash has seen it. */
 #include "transfer.h"
 
 enum { FLUSH_EVERY = 16 << 20, FLUSH_SLICE = 4 << 20 };
@@ -12,7 +13,9 @@ static int64_t frontier(const struct ig_transfer *t) {
     if (t->streaming) return t->received;
     const struct ig_journal *j = &t->journal;
     size_t i = (size_t)(t->hashed / IG_PIECE);
-    while (i < j->pieces && j->state[i] == IG_PIECE_DONE && (int64_t)i * IG_PIECE < t->hashed + 4 * (int64_t)IG_PIECE) i++;
+    while (i < j->pieces && j->state[i] == IG_PIECE_DONE &&
+           (int64_t)i * IG_PIECE < t->hashed + 4 * (int64_t)IG_PIECE)
+        i++;
     int64_t at = (int64_t)i * IG_PIECE;
     return at < j->size ? at : j->size;
 }
@@ -33,8 +36,8 @@ static void hash(struct ig_transfer *t, struct ig_sha256 *sha, const uint8_t *p,
 }
 
 /* Called without the lock; takes it for the verdict. */
-static ingle_status check_old(struct ig_transfer *t, size_t piece, uint8_t *buffer, struct ig_sha256 *sha,
-                              ingle_error *err) {
+static ingle_status check_old(struct ig_transfer *t, size_t piece, uint8_t *buffer,
+                              struct ig_sha256 *sha, ingle_error *err) {
     struct ig_journal *j = &t->journal;
     size_t want = ig_journal_bytes(j, piece), got;
     IG_TRY(ig_os_part_read(t->part, (uint64_t)piece * IG_PIECE, buffer, want, &got, err));
@@ -52,12 +55,14 @@ static ingle_status check_old(struct ig_transfer *t, size_t piece, uint8_t *buff
     return INGLE_OK;
 }
 
-static ingle_status hash_more(struct ig_transfer *t, int64_t until, uint8_t *buffer, struct ig_sha256 *sha,
-                              ingle_error *err) {
+static ingle_status hash_more(struct ig_transfer *t, int64_t until, uint8_t *buffer,
+                              struct ig_sha256 *sha, ingle_error *err) {
     int64_t left = until - t->hashed;
     size_t want = left < IG_PIECE ? (size_t)left : IG_PIECE, got;
     IG_TRY(ig_os_part_read(t->part, (uint64_t)t->hashed, buffer, want, &got, err));
-    if (got < want) return ig_fail(err, INGLE_IO, "pull again", "%s: somebody else shortened the part file", t->what);
+    if (got < want)
+        return ig_fail(err, INGLE_IO, "pull again", "%s: somebody else shortened the part file",
+                       t->what);
     hash(t, sha, buffer, got);
     return INGLE_OK;
 }
@@ -84,7 +89,8 @@ static ingle_status run(struct ig_transfer *t, uint8_t *buffer, ingle_error *err
         bool is_old = old < t->journal.pieces;
         int64_t until = frontier(t);
         bool all = ig_transfer_all_here(t) && t->hashed == until && !is_old;
-        if (!t->stop && !all && !is_old && until == t->hashed) ig_os_wait_for(&t->changed, &t->lock, 0.1);
+        if (!t->stop && !all && !is_old && until == t->hashed)
+            ig_os_wait_for(&t->changed, &t->lock, 0.1);
         bool stop = t->stop;
         ig_os_unlock(&t->lock);
         if (stop) return INGLE_OK;

@@ -1,4 +1,5 @@
-/* HTTP header values: each is parsed strictly or taken as absent; none is trusted further than its syntax. */
+/* HTTP header values: each is parsed strictly or taken as absent; none is trusted further than its
+ * syntax. */
 #include "url.h"
 
 static char lower(char c) {
@@ -56,9 +57,10 @@ bool ig_header_range(struct ig_str v, int64_t *first, int64_t *last, int64_t *to
     return v.n && digits(v, total) == v.n && *total > *last;
 }
 
-/* ---- Retry-After --------------------------------------------------------------------------------------------------- */
+/* ---- Retry-After ---- */
 
-static int64_t days_before(int64_t year, int64_t month, int64_t day) { /* since 1970-01-01, Gregorian */
+static int64_t days_before(int64_t year, int64_t month,
+                           int64_t day) { /* since 1970-01-01, Gregorian */
     year -= month <= 2;
     int64_t era = year / 400, of_era = year % 400;
     int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
@@ -70,12 +72,15 @@ static int64_t http_date(struct ig_str v) {
     static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
     int64_t day, year, hour, minute, second;
     if (v.n != 29 || v.p[3] != ',' || v.p[19] != ':' || v.p[22] != ':') return -1;
-    if (digits((struct ig_str){v.p + 5, 2}, &day) != 2 || digits((struct ig_str){v.p + 12, 4}, &year) != 4 ||
-        digits((struct ig_str){v.p + 17, 2}, &hour) != 2 || digits((struct ig_str){v.p + 20, 2}, &minute) != 2 ||
+    if (digits((struct ig_str){v.p + 5, 2}, &day) != 2 ||
+        digits((struct ig_str){v.p + 12, 4}, &year) != 4 ||
+        digits((struct ig_str){v.p + 17, 2}, &hour) != 2 ||
+        digits((struct ig_str){v.p + 20, 2}, &minute) != 2 ||
         digits((struct ig_str){v.p + 23, 2}, &second) != 2)
         return -1;
     for (int m = 0; m < 12; m++)
-        if (lower(v.p[8]) == months[3 * m] && lower(v.p[9]) == months[3 * m + 1] && lower(v.p[10]) == months[3 * m + 2])
+        if (lower(v.p[8]) == months[3 * m] && lower(v.p[9]) == months[3 * m + 1] &&
+            lower(v.p[10]) == months[3 * m + 2])
             return days_before(year, m + 1, day) * 86400 + hour * 3600 + minute * 60 + second;
     return -1;
 }
@@ -89,7 +94,8 @@ int64_t ig_header_retry_after(struct ig_str v, int64_t now) {
     return at > now ? at - now : 0;
 }
 
-/* ---- Content-Disposition and Link ---------------------------------------------------------------------------------- */
+/* ---- Content-Disposition and Link
+ * ---------------------------------------------------------------------------------- */
 
 /* The value of parameter `name` ("filename="), without quotes. */
 static bool parameter(struct ig_str v, const char *name, struct ig_buf *out) {
@@ -106,7 +112,8 @@ static bool parameter(struct ig_str v, const char *name, struct ig_buf *out) {
         if (!begins(rest, name)) continue;
         skip(&rest, n);
         bool in = rest.n && rest.p[0] == '"';
-        for (size_t k = in; k < rest.n && (in ? rest.p[k] != '"' : rest.p[k] != ';' && rest.p[k] != ' '); k++) {
+        for (size_t k = in;
+             k < rest.n && (in ? rest.p[k] != '"' : rest.p[k] != ';' && rest.p[k] != ' '); k++) {
             if (in && rest.p[k] == '\\' && k + 1 < rest.n) k++;
             ig_buf_ch(out, rest.p[k]);
         }

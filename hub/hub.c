@@ -1,7 +1,8 @@
-/* The hub object: settings by name, and the frame of a call (a copy of the settings, progress, cancelling).
+/* The hub object: settings by name, and the frame of a call (a copy of the settings, progress,
+ * cancelling).
  *
- * Promises: a call sees the settings it began with; the host hears of progress often enough to cancel in time. Does not
- * know: what is pulled or stored. */
+ * Promises: a call sees the settings it began with; the host hears of progress often enough to
+ * cancel in time. Does not know: what is pulled or stored. */
 #include "call.h"
 #include "url.h"
 
@@ -20,7 +21,8 @@ ingle_status ingle_hub_open(ingle_hub **out, ingle_http_fn http, void *ud, ingle
     return ig_hub_open(out, plain, http, ud, err);
 }
 
-ingle_status ig_hub_open(ingle_hub **out, struct ig_mem first, ingle_http_fn http, void *ud, ingle_error *err) {
+ingle_status ig_hub_open(ingle_hub **out, struct ig_mem first, ingle_http_fn http, void *ud,
+                         ingle_error *err) {
     *out = NULL;
     ingle_hub *h = ig_alloc(&first, sizeof *h);
     if (!h) return ig_fail_memory(err, sizeof *h);
@@ -46,19 +48,22 @@ ingle_status ig_hub_open(ingle_hub **out, struct ig_mem first, ingle_http_fn htt
 void ingle_hub_close(ingle_hub *h) {
     if (!h) return;
     const char *strings[] = {h->set.home, h->set.endpoint, h->set.token, h->set.user_agent};
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) ig_free(&h->mem, (void *)(uintptr_t)strings[i]);
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        ig_free(&h->mem, (void *)(uintptr_t)strings[i]);
     ig_os_mutex_free(&h->lock);
     struct ig_mem mem = h->mem; /* it lies in the block that it frees */
     ig_free(&mem, h);
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------------------ */
+/* ---- settings ---- */
 
-static ingle_status bad_value(ingle_error *err, const char *name, const char *value, const char *want) {
+static ingle_status bad_value(ingle_error *err, const char *name, const char *value,
+                              const char *want) {
     return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "%s: '%.80s' is not %s", name, value, want);
 }
 
-static ingle_status set_string(ingle_hub *h, const char **field, const char *value, ingle_error *err) {
+static ingle_status set_string(ingle_hub *h, const char **field, const char *value,
+                               ingle_error *err) {
     char *now = copy_of(&h->mem, value);
     if (!now) return ig_fail_memory(err, strlen(value) + 1);
     ig_free(&h->mem, (void *)(uintptr_t)*field);
@@ -79,14 +84,15 @@ static ingle_status set_endpoint(ingle_hub *h, const char *value, ingle_error *e
     struct ig_str s = ig_str_of(value);
     while (s.n && s.p[s.n - 1] == '/') s.n--;
     if (!ig_url_parse(s, &u, &why) || u.query.n)
-        return ig_fail(err, INGLE_BAD_ARGUMENT, "for example https://huggingface.co", "endpoint %.200s: %s", value,
-                       u.query.n ? "it has a query" : why);
+        return ig_fail(err, INGLE_BAD_ARGUMENT, "for example https://huggingface.co",
+                       "endpoint %.200s: %s", value, u.query.n ? "it has a query" : why);
     ingle_status st = set_string(h, &h->set.endpoint, value, err);
     if (!st) ((char *)(uintptr_t)h->set.endpoint)[s.n] = 0;
     return st;
 }
 
-static ingle_status set_number(ingle_hub *h, const char *name, const char *value, ingle_error *err) {
+static ingle_status set_number(ingle_hub *h, const char *name, const char *value,
+                               ingle_error *err) {
     static const struct {
         const char *name, *want;
         int64_t min, max;
@@ -108,11 +114,15 @@ static ingle_status set_number(ingle_hub *h, const char *name, const char *value
         if (i == 4) h->set.max_bytes = v;
         return INGLE_OK;
     }
-    return ig_fail(err, INGLE_NOT_FOUND, "ingle_hub.h lists them", "there is no hub setting '%.80s'", name);
+    return ig_fail(err, INGLE_NOT_FOUND, "ingle_hub.h lists them",
+                   "there is no hub setting '%.80s'", name);
 }
 
-static ingle_status set_locked(ingle_hub *h, const char *name, const char *value, ingle_error *err) {
-    if (!is_line(value)) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "%.80s: the value has control characters", name);
+static ingle_status set_locked(ingle_hub *h, const char *name, const char *value,
+                               ingle_error *err) {
+    if (!is_line(value))
+        return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "%.80s: the value has control characters",
+                       name);
     if (strcmp(name, "home") == 0) return set_string(h, &h->set.home, value, err);
     if (strcmp(name, "token") == 0) return set_string(h, &h->set.token, value, err);
     if (strcmp(name, "user-agent") == 0) return set_string(h, &h->set.user_agent, value, err);
@@ -128,18 +138,21 @@ static ingle_status set_locked(ingle_hub *h, const char *name, const char *value
 }
 
 ingle_status ingle_hub_set(ingle_hub *h, const char *name, const char *value, ingle_error *err) {
-    if (!h || !name || !value) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_hub_set: an argument is NULL");
+    if (!h || !name || !value)
+        return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_hub_set: an argument is NULL");
     ig_os_lock(&h->lock);
     ingle_status s = set_locked(h, name, value, err);
     ig_os_unlock(&h->lock);
     return s;
 }
 
-/* ---- the frame of a call ------------------------------------------------------------------------------------------- */
+/* ---- the frame of a call
+ * ------------------------------------------------------------------------------------------- */
 
 static bool default_home(struct ig_buf *b) {
     const char *own = ig_os_env("INGLE_HOME");
-    static const char *const places[][2] = {{"HOME", "/.local/share/ingle"}, {"LOCALAPPDATA", "/ingle"}};
+    static const char *const places[][2] = {{"HOME", "/.local/share/ingle"},
+                                            {"LOCALAPPDATA", "/ingle"}};
     if (own && own[0]) {
         ig_buf_z(b, own);
         return true;
@@ -182,7 +195,8 @@ static ingle_status copy_settings(struct ig_call *c, ingle_hub *h, ingle_error *
     return ok && c->own ? INGLE_OK : ig_fail_memory(err, 256);
 }
 
-ingle_status ig_call_begin(struct ig_call *c, ingle_hub *h, ingle_hub_progress_fn fn, void *ud, ingle_error *err) {
+ingle_status ig_call_begin(struct ig_call *c, ingle_hub *h, ingle_hub_progress_fn fn, void *ud,
+                           ingle_error *err) {
     *c = (struct ig_call){0};
     if (!h) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "the hub is NULL");
     c->mem = &h->mem;
@@ -205,7 +219,8 @@ void ig_call_end(struct ig_call *c) {
     if (c->mem) ig_arena_free(&c->arena);
 }
 
-const char *ig_call_path(struct ig_call *c, const char *folder, const char *name, const char *suffix) {
+const char *ig_call_path(struct ig_call *c, const char *folder, const char *name,
+                         const char *suffix) {
     size_t a = strlen(folder), b = strlen(name), d = strlen(suffix);
     char *p = ig_arena_alloc(&c->arena, a + b + d + 2);
     if (!p) return NULL;
@@ -249,8 +264,10 @@ void ig_call_bytes(struct ig_call *c, int64_t done) {
     }
     double seconds = now - c->rate_at;
     if (seconds < 0.25) return;
-    double rate = (double)(done - c->rate_bytes) / seconds, keep = seconds < 3 ? 1 - seconds / 3 : 0;
-    p->bytes_per_second = p->bytes_per_second > 0 ? keep * p->bytes_per_second + (1 - keep) * rate : rate;
+    double rate = (double)(done - c->rate_bytes) / seconds,
+           keep = seconds < 3 ? 1 - seconds / 3 : 0;
+    p->bytes_per_second =
+        p->bytes_per_second > 0 ? keep * p->bytes_per_second + (1 - keep) * rate : rate;
     p->seconds_left = p->bytes_total >= done && p->bytes_per_second >= 1
                           ? (double)(p->bytes_total - done) / p->bytes_per_second
                           : -1;
@@ -259,5 +276,6 @@ void ig_call_bytes(struct ig_call *c, int64_t done) {
 }
 
 ingle_status ig_call_cancelled(ingle_error *err) {
-    return ig_fail(err, INGLE_CANCELLED, "what was received stays: pull again to go on", "the pull was cancelled");
+    return ig_fail(err, INGLE_CANCELLED, "what was received stays: pull again to go on",
+                   "the pull was cancelled");
 }

@@ -1,13 +1,15 @@
-/* The journal beside a part file: text, one line for each finished piece of 1 MiB, only ever appended.
+/* The journal beside a part file: text, one line for each finished piece of 1 MiB, only ever
+ * appended.
  *
  *     ingle-part 1
  *     size 4683073184
  *     oid "5f3a..."
  *     0 8c6f2d11e09ab7c4
  *
- * Promises: after a kill at any moment the journal names only pieces that were written; after a power failure, pieces
- * whose bytes did not reach the disk do not match their checksum and are loaded again. So nothing has to be flushed
- * while a download runs. A torn last line is left out. Does not know: what the bytes are. */
+ * Promises: after a kill at any moment the journal names only pieces that were written; after a
+ * power failure, pieces whose bytes did not reach the disk do not match their checksum and are
+ * loaded again. So nothing has to be flushed while a download runs. A torn last line is left out.
+ * Does not know: what the bytes are. */
 #include "journal.h"
 
 #include "base/hash.h"
@@ -44,7 +46,8 @@ ingle_status ig_journal_size(struct ig_journal *j, int64_t size, ingle_error *er
     if (size < 0) return INGLE_OK;
     int64_t pieces = size / IG_PIECE + (size % IG_PIECE != 0);
     if (pieces > IG_MAX_PIECES)
-        return ig_fail(err, INGLE_LIMIT, NULL, "a file of %lld bytes is too large", (long long)size);
+        return ig_fail(err, INGLE_LIMIT, NULL, "a file of %lld bytes is too large",
+                       (long long)size);
     size_t n = pieces ? (size_t)pieces : 1;
     j->state = ig_calloc(j->mem, n, sizeof *j->state);
     j->sum = ig_calloc(j->mem, n, sizeof *j->sum);
@@ -62,7 +65,7 @@ size_t ig_journal_bytes(const struct ig_journal *j, size_t i) {
     return left < IG_PIECE ? (size_t)left : IG_PIECE;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /* The next whole line without its end; false at the end of the text. */
 static bool next_line(struct ig_str *text, struct ig_str *line) {
@@ -98,7 +101,9 @@ static void read_piece(struct ig_journal *j, struct ig_str line) {
     uint64_t sum;
     if (!space) return;
     size_t n = (size_t)(space - line.p);
-    if (!ig_str_to_i64((struct ig_str){line.p, n}, &piece) || piece < 0 || (uint64_t)piece >= j->pieces) return;
+    if (!ig_str_to_i64((struct ig_str){line.p, n}, &piece) || piece < 0 ||
+        (uint64_t)piece >= j->pieces)
+        return;
     if (!hex16((struct ig_str){space + 1, line.n - n - 1}, &sum)) return;
     j->state[piece] = IG_PIECE_OLD;
     j->sum[piece] = sum;
@@ -110,7 +115,8 @@ bool ig_journal_parse(struct ig_journal *j, struct ig_str text) {
     if (!ig_str_starts(text, ig_str_of(magic))) return false;
     text.p += sizeof magic - 1;
     text.n -= sizeof magic - 1;
-    if (!field(&text, IG_STR("size "), &value) || !ig_str_to_i64(value, &size) || size < 0) return false;
+    if (!field(&text, IG_STR("size "), &value) || !ig_str_to_i64(value, &size) || size < 0)
+        return false;
     if (!field(&text, IG_STR("oid "), &value) || value.n > MAX_OID) return false;
     if (ig_journal_size(j, size, NULL)) return false;
     ig_buf_clear(&j->oid);
@@ -152,14 +158,15 @@ int64_t ig_journal_peek(struct ig_mem *mem, const char *path) {
     return bytes;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void put_piece(struct ig_buf *b, size_t piece, uint64_t sum) {
     ig_buf_f(b, "%u %016llx\n", (unsigned)piece, (unsigned long long)sum);
 }
 
 static ingle_status put(struct ig_journal *j, struct ig_buf *b, ingle_error *err) {
-    ingle_status s = b->failed ? ig_fail_memory(err, b->n) : ig_os_part_write(j->file, j->at, b->p, b->n, err);
+    ingle_status s =
+        b->failed ? ig_fail_memory(err, b->n) : ig_os_part_write(j->file, j->at, b->p, b->n, err);
     j->at += b->n;
     ig_buf_free(b);
     return s;
@@ -174,7 +181,8 @@ ingle_status ig_journal_rewrite(struct ig_journal *j, ingle_error *err) {
     ig_buf_str(&b, j->oid.n <= MAX_OID ? ig_buf_view(&j->oid) : (struct ig_str){NULL, 0});
     ig_buf_ch(&b, '\n');
     for (size_t i = 0; i < j->pieces; i++)
-        if (j->state[i] == IG_PIECE_OLD || j->state[i] == IG_PIECE_DONE) put_piece(&b, i, j->sum[i]);
+        if (j->state[i] == IG_PIECE_OLD || j->state[i] == IG_PIECE_DONE)
+            put_piece(&b, i, j->sum[i]);
     return put(j, &b, err);
 }
 

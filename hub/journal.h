@@ -12,24 +12,27 @@ enum ig_piece_state { IG_PIECE_MISSING, IG_PIECE_TAKEN, IG_PIECE_OLD, IG_PIECE_D
 
 struct ig_journal {
     struct ig_mem *mem;
-    struct ig_part *file;  /* NULL until opened */
-    uint64_t at;           /* where the next line goes */
-    int64_t size;          /* of the file that is loaded; -1 = unknown, then there are no pieces */
+    struct ig_part *file; /* NULL until opened */
+    uint64_t at;          /* where the next line goes */
+    int64_t size;         /* of the file that is loaded; -1 = unknown, then there are no pieces */
     size_t pieces;
-    uint8_t *state;        /* [pieces], ig_piece_state */
-    uint64_t *sum;         /* [pieces], valid for OLD and DONE */
-    struct ig_buf oid;     /* the source's name for this content, may be empty */
+    uint8_t *state;    /* [pieces], ig_piece_state */
+    uint64_t *sum;     /* [pieces], valid for OLD and DONE */
+    struct ig_buf oid; /* the source's name for this content, may be empty */
 };
 
 void ig_journal_begin(struct ig_journal *j, struct ig_mem *mem);
 void ig_journal_end(struct ig_journal *j);
-/* Reads a journal's text. false: it is none, or damaged in its head; damaged lines further on are left out. */
+/* Reads a journal's text. false: it is none, or damaged in its head; damaged lines further on are
+ * left out. */
 bool ig_journal_parse(struct ig_journal *j, struct ig_str text);
 /* Sets the size and forgets all pieces. */
 ingle_status ig_journal_size(struct ig_journal *j, int64_t size, ingle_error *err);
-/* Opens the file at `path` and reads what it holds into `j`; a damaged one counts as empty (size -1). */
+/* Opens the file at `path` and reads what it holds into `j`; a damaged one counts as empty (size
+ * -1). */
 ingle_status ig_journal_open(struct ig_journal *j, const char *path, ingle_error *err);
-/* How many bytes the journal at `path` says are there; 0 if there is none. Safe while another program writes it. */
+/* How many bytes the journal at `path` says are there; 0 if there is none. Safe while another
+ * program writes it. */
 int64_t ig_journal_peek(struct ig_mem *mem, const char *path);
 /* Writes the head and the pieces that are OLD or DONE anew. */
 ingle_status ig_journal_rewrite(struct ig_journal *j, ingle_error *err);

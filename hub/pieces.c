@@ -1,7 +1,7 @@
 /* Who loads which pieces of a file. All functions run under the transfer's lock.
  *
- * Work is given out from the front, so that the hasher can follow closely; when nothing is left, an idle worker takes the
- * second half of what the slowest one still has before it. */
+ * Work is given out from the front, so that the hasher can follow closely; when nothing is left, an
+ * idle worker takes the second half of what the slowest one still has before it. */
 #include "transfer.h"
 
 void ig_transfer_fail(struct ig_transfer *t, ingle_status s, const ingle_error *err) {

@@ -1,9 +1,10 @@
 /* ingle_hub_pull: from what was asked for to a model in the store.
  *
- * resolve (what is there) -> lock (one pull of a source at a time) -> is it here already? -> download each file into
- * .hub/parts/KEY, finished ones into its folder done -> commit.
+ * resolve (what is there) -> lock (one pull of a source at a time) -> is it here already? ->
+ * download each file into .hub/parts/KEY, finished ones into its folder done -> commit.
  *
- * Promises: a pull that fails or is cancelled leaves the store as it was, and the parts for the next one. */
+ * Promises: a pull that fails or is cancelled leaves the store as it was, and the parts for the
+ * next one. */
 #include "pull.h"
 
 #include "base/json.h"
@@ -12,7 +13,7 @@
 
 static const char *const HINT_OFFLINE = "switch offline off, or name a model that is in the store";
 
-/* ---- the result ---------------------------------------------------------------------------------------------------- */
+/* ---- the result ---- */
 
 static void put_files(struct ig_call *c, struct ig_buf *b, const struct ig_entry *e) {
     const struct ig_record *r = e->record;
@@ -29,8 +30,8 @@ static void put_files(struct ig_call *c, struct ig_buf *b, const struct ig_entry
     ig_buf_z(b, "]}\n");
 }
 
-static ingle_status push_result(struct ig_call *c, const struct ig_entry *e, ingle_text_fn fn, void *ud,
-                                ingle_error *err) {
+static ingle_status push_result(struct ig_call *c, const struct ig_entry *e, ingle_text_fn fn,
+                                void *ud, ingle_error *err) {
     struct ig_buf b = {.mem = c->mem};
     ingle_status s = INGLE_OK;
     c->progress.bytes_done = c->progress.bytes_total = e->bytes;
@@ -39,13 +40,14 @@ static ingle_status push_result(struct ig_call *c, const struct ig_entry *e, ing
     ig_entry_put(&b, e);
     put_files(c, &b, e);
     if (b.failed) s = ig_fail_memory(err, b.n);
-    if (!s && fn && fn(ud, b.p, b.n)) s = ig_fail(err, INGLE_CANCELLED, NULL, "the result was not taken");
+    if (!s && fn && fn(ud, b.p, b.n))
+        s = ig_fail(err, INGLE_CANCELLED, NULL, "the result was not taken");
     ig_buf_free(&b);
     return s;
 }
 
-static ingle_status offline(struct ig_call *c, const struct ig_source *source, const char *what, ingle_text_fn fn,
-                            void *ud, ingle_error *err) {
+static ingle_status offline(struct ig_call *c, const struct ig_source *source, const char *what,
+                            ingle_text_fn fn, void *ud, ingle_error *err) {
     struct ig_store store;
     struct ig_entry *e;
     IG_TRY(ig_store_read(c, &store, err));
@@ -54,10 +56,11 @@ static ingle_status offline(struct ig_call *c, const struct ig_source *source, c
     if (!c->set.offline)
         return ig_fail(err, INGLE_UNSUPPORTED, "put the file into the store by hand",
                        "%.200s: not in the store, and this program cannot reach the network", what);
-    return ig_fail(err, INGLE_NOT_FOUND, HINT_OFFLINE, "%.200s: not in the store, and this is offline", what);
+    return ig_fail(err, INGLE_NOT_FOUND, HINT_OFFLINE,
+                   "%.200s: not in the store, and this is offline", what);
 }
 
-/* ---- the plan ------------------------------------------------------------------------------------------------------ */
+/* ---- the plan ---- */
 
 static ingle_status source_text(struct ig_pull *p, const char **out, ingle_error *err) {
     struct ig_buf b = {.mem = p->call->mem};
@@ -127,9 +130,11 @@ static ingle_status take_over(struct ig_pull *p, ingle_error *err) {
     return INGLE_OK;
 }
 
-/* ---- is it here already? ------------------------------------------------------------------------------------------- */
+/* ---- is it here already?
+ * ------------------------------------------------------------------------------------------- */
 
-static ingle_status same_content(struct ig_pull *p, const struct ig_record *r, bool *same, ingle_error *err) {
+static ingle_status same_content(struct ig_pull *p, const struct ig_record *r, bool *same,
+                                 ingle_error *err) {
     if (p->source.is_url) return ig_pull_unchanged(p, r, same, err);
     *same = r->n == p->files.n;
     for (size_t i = 0; *same && i < r->n; i++) {
@@ -161,7 +166,7 @@ static ingle_status find_here(struct ig_pull *p, struct ig_entry **out, ingle_er
     return INGLE_OK;
 }
 
-/* ---- downloading --------------------------------------------------------------------------------------------------- */
+/* ---- downloading ---- */
 
 static ingle_status fetch_file(struct ig_pull *p, size_t i, ingle_error *err) {
     struct ig_call *c = p->call;
@@ -223,7 +228,8 @@ static ingle_status clean_done(struct ig_pull *p, ingle_error *err) {
     for (char *n = names; !s && *n; n += strlen(n) + 1) {
         bool wanted = false;
         for (size_t i = 0; i < p->plan.n; i++)
-            wanted = wanted || (p->plan.files[i].sha256[0] && strcmp(p->plan.files[i].name, n) == 0);
+            wanted =
+                wanted || (p->plan.files[i].sha256[0] && strcmp(p->plan.files[i].name, n) == 0);
         const char *path = ig_call_path(p->call, p->done, n, "");
         if (!path)
             s = ig_fail_memory(err, 256);
@@ -245,8 +251,9 @@ static ingle_status make_room(struct ig_pull *p, ingle_error *err) {
     int64_t have = s.first ? s.first->part_bytes : 0;
     uint64_t free = ig_os_free_space(p->folder);
     if (p->total > have && free < (uint64_t)(p->total - have))
-        return ig_fail(err, INGLE_IO, "make room, or choose a smaller file", "%s needs %.2f GB, the disk has %.2f GB left",
-                       p->base, (double)(p->total - have) / 1e9, (double)free / 1e9);
+        return ig_fail(err, INGLE_IO, "make room, or choose a smaller file",
+                       "%s needs %.2f GB, the disk has %.2f GB left", p->base,
+                       (double)(p->total - have) / 1e9, (double)free / 1e9);
     return INGLE_OK;
 }
 
@@ -266,13 +273,15 @@ static ingle_status locked(struct ig_pull *p, ingle_text_fn result, void *ud, in
     return push_result(p->call, e, result, ud, err);
 }
 
-static ingle_status run(struct ig_call *c, const char *what, ingle_text_fn result, void *ud, ingle_error *err) {
+static ingle_status run(struct ig_call *c, const char *what, ingle_text_fn result, void *ud,
+                        ingle_error *err) {
     struct ig_pull p = {.call = c};
     struct ig_lock *lock = NULL;
     IG_TRY(ig_source_parse(c, what, &p.source, err));
     if (c->set.offline || !c->http) return offline(c, &p.source, what, result, ud, err);
     IG_TRY(ig_pull_resolve(&p, err));
-    const char *locks = ig_call_path(c, c->own, "locks", ""), *records = ig_call_path(c, c->own, "records", "");
+    const char *locks = ig_call_path(c, c->own, "locks", ""),
+               *records = ig_call_path(c, c->own, "records", "");
     if (!locks || !records) return ig_fail_memory(err, 64);
     IG_TRY(ig_os_make_folders(locks, err));
     IG_TRY(ig_os_make_folders(records, err));
@@ -284,8 +293,8 @@ static ingle_status run(struct ig_call *c, const char *what, ingle_text_fn resul
     return s;
 }
 
-ingle_status ingle_hub_pull(ingle_hub *h, const char *what, ingle_hub_progress_fn fn, void *ud, ingle_text_fn result,
-                            void *result_ud, ingle_error *err) {
+ingle_status ingle_hub_pull(ingle_hub *h, const char *what, ingle_hub_progress_fn fn, void *ud,
+                            ingle_text_fn result, void *result_ud, ingle_error *err) {
     struct ig_call c;
     if (!what) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_hub_pull: what is NULL");
     IG_TRY(ig_call_begin(&c, h, fn, ud, err));

@@ -1,5 +1,5 @@
-/* Records: written whole and renamed into place, read with suspicion. A record that does not parse counts as none, so the
- * model it belonged to is like one that was put there by hand. */
+/* Records: written whole and renamed into place, read with suspicion. A record that does not parse
+ * counts as none, so the model it belonged to is like one that was put there by hand. */
 #include "record.h"
 
 #include "base/json.h"
@@ -21,7 +21,8 @@ static bool is_key(const char *s) {
 }
 
 static bool parse_files(struct ig_call *c, const struct ig_json *list, struct ig_record *out) {
-    if (!ig_json_is(list, IG_JSON_ARRAY) || !list->count || list->count > MAX_RECORD_FILES) return false;
+    if (!ig_json_is(list, IG_JSON_ARRAY) || !list->count || list->count > MAX_RECORD_FILES)
+        return false;
     out->files = ig_arena_calloc(&c->arena, list->count, sizeof *out->files);
     if (!out->files) return false;
     for (const struct ig_json *f = list->child; f; f = f->next) {
@@ -58,12 +59,14 @@ bool ig_record_parse(struct ig_call *c, struct ig_str json, struct ig_record *ou
     return parse_files(c, ig_json_get(j, "files"), out);
 }
 
-ingle_status ig_record_read(struct ig_call *c, const char *path, const struct ig_record **out, ingle_error *err) {
+ingle_status ig_record_read(struct ig_call *c, const char *path, const struct ig_record **out,
+                            ingle_error *err) {
     *out = NULL;
     struct ig_part *file;
     int64_t size = ig_os_file_size(path);
     size_t got = 0;
-    if (size <= 0 || size > MAX_RECORD || ig_os_part_open_read(&file, c->mem, path, NULL)) return INGLE_OK;
+    if (size <= 0 || size > MAX_RECORD || ig_os_part_open_read(&file, c->mem, path, NULL))
+        return INGLE_OK;
     char *p = ig_arena_alloc(&c->arena, (size_t)size);
     struct ig_record *r = ig_arena_alloc(&c->arena, sizeof *r);
     bool read = p && r && ig_os_part_read(file, 0, p, (size_t)size, &got, NULL) == INGLE_OK;
@@ -98,7 +101,8 @@ void ig_record_put(struct ig_buf *b, const struct ig_record *r) {
     ig_buf_z(b, "]}\n");
 }
 
-ingle_status ig_record_write(struct ig_call *c, const char *path, const struct ig_record *r, ingle_error *err) {
+ingle_status ig_record_write(struct ig_call *c, const char *path, const struct ig_record *r,
+                             ingle_error *err) {
     struct ig_buf b = {.mem = c->mem};
     struct ig_file *file = NULL;
     ig_record_put(&b, r);

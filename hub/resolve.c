@@ -1,6 +1,7 @@
 /* Asks a repository what it holds, or a URL what it is.
  *
- * Promises: lists of any length end (pages, bytes and files are limited); a next page is asked of the endpoint only. */
+ * Promises: lists of any length end (pages, bytes and files are limited); a next page is asked of
+ * the endpoint only. */
 #include "pull.h"
 
 #include "fetch.h"
@@ -24,12 +25,13 @@ static void escape_all(struct ig_buf *b, const char *text) { /* '/' too: refs/pr
 static bool stays_at_endpoint(const struct ig_call *c, const struct ig_buf *url) {
     struct ig_url a, b;
     const char *why;
-    return ig_url_parse(ig_buf_view(url), &a, &why) && ig_url_parse(ig_str_of(c->set.endpoint), &b, &why) &&
-           ig_url_same_origin(&a, &b);
+    return ig_url_parse(ig_buf_view(url), &a, &why) &&
+           ig_url_parse(ig_str_of(c->set.endpoint), &b, &why) && ig_url_same_origin(&a, &b);
 }
 
 /* One page; `url` becomes that of the next one, or empty. */
-static ingle_status page(struct ig_pull *p, struct ig_buf *url, struct ig_remote_list *all, ingle_error *err) {
+static ingle_status page(struct ig_pull *p, struct ig_buf *url, struct ig_remote_list *all,
+                         ingle_error *err) {
     struct ig_call *c = p->call;
     struct ig_fetch f;
     struct ig_buf text = {.mem = c->mem}, next = {.mem = c->mem};
@@ -39,12 +41,17 @@ static ingle_status page(struct ig_pull *p, struct ig_buf *url, struct ig_remote
     if (!s && f.status != 200) s = ig_fetch_fail(&f, p->source.repo, err);
     /* the slices of the tree point into the text: it has to live as long */
     char *copy = s ? NULL : ig_arena_copy(&c->arena, text.p, text.n);
-    if (!s) s = copy ? ig_tree_add(c, (struct ig_str){copy, text.n}, all, err) : ig_fail_memory(err, text.n);
-    if (!s && f.commit.n && !p->commit[0]) p->commit = ig_arena_copy(&c->arena, f.commit.p, f.commit.n);
+    if (!s)
+        s = copy ? ig_tree_add(c, (struct ig_str){copy, text.n}, all, err)
+                 : ig_fail_memory(err, text.n);
+    if (!s && f.commit.n && !p->commit[0])
+        p->commit = ig_arena_copy(&c->arena, f.commit.p, f.commit.n);
     if (!p->commit) s = ig_fail_memory(err, f.commit.n);
-    if (!s && f.next.n && (!ig_url_join(&next, ig_buf_view(&f.at), ig_buf_view(&f.next)) || !stays_at_endpoint(c, &next)))
-        s = ig_fail(err, INGLE_UNSUPPORTED, "is the endpoint right?", "%s: the list of files goes on elsewhere",
-                    p->source.repo);
+    if (!s && f.next.n &&
+        (!ig_url_join(&next, ig_buf_view(&f.at), ig_buf_view(&f.next)) ||
+         !stays_at_endpoint(c, &next)))
+        s = ig_fail(err, INGLE_UNSUPPORTED, "is the endpoint right?",
+                    "%s: the list of files goes on elsewhere", p->source.repo);
     ig_buf_clear(url);
     if (!s) ig_buf_str(url, ig_buf_view(&next));
     ig_buf_free(&text);
@@ -61,7 +68,9 @@ static ingle_status list_repo(struct ig_pull *p, struct ig_remote_list *all, ing
     ig_buf_z(&url, "?recursive=1");
     for (int i = 0; !s && url.n; i++) {
         if (url.failed) s = ig_fail_memory(err, 256);
-        if (i >= MAX_PAGES) s = ig_fail(err, INGLE_LIMIT, "name the file's URL", "the repository has too many files");
+        if (i >= MAX_PAGES)
+            s = ig_fail(err, INGLE_LIMIT, "name the file's URL",
+                        "the repository has too many files");
         if (!s) s = page(p, &url, all, err);
     }
     ig_buf_free(&url);
@@ -79,8 +88,8 @@ static ingle_status sum_up(struct ig_pull *p, ingle_error *err) {
     }
     if (p->call->set.max_bytes && p->total > p->call->set.max_bytes)
         return ig_fail(err, INGLE_LIMIT, "choose a smaller file, or raise max-bytes",
-                       "%s has %.2f GB, more than the %.2f GB that are allowed", p->base, (double)p->total / 1e9,
-                       (double)p->call->set.max_bytes / 1e9);
+                       "%s has %.2f GB, more than the %.2f GB that are allowed", p->base,
+                       (double)p->total / 1e9, (double)p->call->set.max_bytes / 1e9);
     return INGLE_OK;
 }
 
@@ -116,11 +125,12 @@ static ingle_status resolve_repo(struct ig_pull *p, ingle_error *err) {
     }
     if (!p->base || !p->owner || !p->key) return ig_fail_memory(err, 256);
     if (!ig_hub_name_is_safe(ig_str_of(p->base)))
-        return ig_fail(err, INGLE_UNSUPPORTED, NULL, "'%.100s' cannot be a model's name here", p->base);
+        return ig_fail(err, INGLE_UNSUPPORTED, NULL, "'%.100s' cannot be a model's name here",
+                       p->base);
     return sum_up(p, err);
 }
 
-/* ---- URLs ---------------------------------------------------------------------------------------------------------- */
+/* ---- URLs ---- */
 
 static ingle_status name_files(struct ig_pull *p, struct ig_str file, ingle_error *err) {
     struct ig_buf safe = {.mem = p->call->mem};
@@ -140,18 +150,21 @@ static ingle_status name_files(struct ig_pull *p, struct ig_str file, ingle_erro
     if (p->files.n == 1) p->files.files[0].name = kept;
     return ig_hub_name_is_safe(ig_str_of(p->base))
                ? INGLE_OK
-               : ig_fail(err, INGLE_UNSUPPORTED, NULL, "'%.100s' cannot be a model's name here", p->base);
+               : ig_fail(err, INGLE_UNSUPPORTED, NULL, "'%.100s' cannot be a model's name here",
+                         p->base);
 }
 
 ingle_status ig_pull_name_from(struct ig_pull *p, struct ig_str disposition, ingle_error *err) {
     struct ig_str name = ig_hub_base_name(disposition);
     for (size_t i = 0; i < name.n; i++)
-        if (name.p[i] == '\\') name = (struct ig_str){name.p + i + 1, name.n - i - 1}, i = (size_t)-1;
+        if (name.p[i] == '\\')
+            name = (struct ig_str){name.p + i + 1, name.n - i - 1}, i = (size_t)-1;
     /* the path's own name, if it is one of a model, is what the user saw */
     if (!p->source.is_url || p->files.n > 1 || !name.n) return INGLE_OK;
     struct ig_url u;
     const char *why;
-    if (!ig_url_parse(ig_str_of(p->source.url), &u, &why) || ig_hub_is_gguf(u.path)) return INGLE_OK;
+    if (!ig_url_parse(ig_str_of(p->source.url), &u, &why) || ig_hub_is_gguf(u.path))
+        return INGLE_OK;
     return name_files(p, name, err);
 }
 
@@ -161,7 +174,8 @@ static ingle_status add_parts(struct ig_pull *p, struct ig_str path, ingle_error
     unsigned part, parts = 1;
     const char *url = p->source.url;
     bool split = ig_hub_split(path, &stem, &part, &parts);
-    if (parts > 1000) return ig_fail(err, INGLE_LIMIT, NULL, "a model of %u parts is too much", parts);
+    if (parts > 1000)
+        return ig_fail(err, INGLE_LIMIT, NULL, "a model of %u parts is too much", parts);
     p->files.files = ig_arena_calloc(&p->call->arena, parts, sizeof *p->files.files);
     if (!p->files.files) return ig_fail_memory(err, parts * sizeof *p->files.files);
     p->files.n = parts;
@@ -209,7 +223,7 @@ ingle_status ig_pull_resolve(struct ig_pull *p, ingle_error *err) {
     return p->source.is_url ? resolve_url(p, err) : resolve_repo(p, err);
 }
 
-/* ---- has it changed? ----------------------------------------------------------------------------------------------- */
+/* ---- has it changed? ---- */
 
 struct probe {
     struct ig_call *call;
@@ -243,7 +257,8 @@ static int probe_beat(void *ud) {
     return ig_call_tick(((struct probe *)ud)->call);
 }
 
-ingle_status ig_pull_unchanged(struct ig_pull *p, const struct ig_record *r, bool *same, ingle_error *err) {
+ingle_status ig_pull_unchanged(struct ig_pull *p, const struct ig_record *r, bool *same,
+                               ingle_error *err) {
     struct ig_call *c = p->call;
     struct probe probe = {.call = c, .tag = {.mem = c->mem}};
     struct ig_fetch f;

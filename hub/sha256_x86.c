@@ -1,5 +1,6 @@
-/* SHA-256 with the SHA instructions of x86 (Intel since Goldmont and Ice Lake, AMD since Zen); elsewhere there is no fast
- * one. The state is kept as the instructions want it, ABEF and CDGH, and turned at the ends. */
+/* SHA-256 with the SHA instructions of x86 (Intel since Goldmont and Ice Lake, AMD since Zen);
+ * elsewhere there is no fast one. The state is kept as the instructions want it, ABEF and CDGH, and
+ * turned at the ends. */
 #include "sha256.h"
 
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(_MSC_VER))
@@ -22,10 +23,12 @@ SHA_TARGET static void compress(uint32_t state[8], const uint8_t *p, size_t n) {
     for (; n; n--, p += 64) {
         __m128i abef_before = abef, cdgh_before = cdgh, w[4];
         for (int i = 0; i < 4; i++)
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), swap);
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)),
+                                    swap);
         for (int i = 0; i < 16; i++) {
             __m128i now = w[i & 3];
-            __m128i sum = _mm_add_epi32(now, _mm_loadu_si128((const __m128i *)(const void *)(ig_sha256_k + 4 * i)));
+            __m128i sum = _mm_add_epi32(
+                now, _mm_loadu_si128((const __m128i *)(const void *)(ig_sha256_k + 4 * i)));
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
             if (i >= 12) continue;

@@ -11,8 +11,10 @@ struct ig_source {
     const char *sha256;                 /* of #sha256=, lower case, or NULL */
     const char *host;                   /* of the URL or endpoint */
 };
-/* Strings are in the call's arena. A URL that is a page or file of the endpoint becomes a repository. */
-ingle_status ig_source_parse(struct ig_call *c, const char *what, struct ig_source *out, ingle_error *err);
+/* Strings are in the call's arena. A URL that is a page or file of the endpoint becomes a
+ * repository. */
+ingle_status ig_source_parse(struct ig_call *c, const char *what, struct ig_source *out,
+                             ingle_error *err);
 /* Could this be OWNER/NAME...? (and not a path or a name in the store) */
 bool ig_source_is_repo(const char *what);
 

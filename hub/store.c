@@ -2,11 +2,12 @@
  *
  *     models/NAME.gguf, NAME-00001-of-0000N.gguf, NAME/config.json
  *     models/.hub/records/NAME.json     where a pulled model came from, its hashes
- *     models/.hub/parts/KEY/            a pull that is not finished: plan.json, FILE.part, FILE.journal
- *     models/.hub/locks/KEY             held while KEY is pulled
+ *     models/.hub/parts/KEY/            a pull that is not finished: plan.json, FILE.part,
+ * FILE.journal models/.hub/locks/KEY             held while KEY is pulled
  *
- * Promises: works on a store that other programs change meanwhile, and on one made by hand; writes nothing but what
- * ig_store_clear removes. A record counts only while the sizes of its files fit. */
+ * Promises: works on a store that other programs change meanwhile, and on one made by hand; writes
+ * nothing but what ig_store_clear removes. A record counts only while the sizes of its files fit.
+ */
 #include "store.h"
 
 #include "base/json.h"
@@ -36,7 +37,8 @@ const char *ig_store_file_path(struct ig_call *c, const struct ig_record *r, con
     return folder ? ig_call_path(c, folder, name, "") : NULL;
 }
 
-const char *ig_store_key(struct ig_call *c, const char *a, const char *b, const char *d, const char *e) {
+const char *ig_store_key(struct ig_call *c, const char *a, const char *b, const char *d,
+                         const char *e) {
     struct ig_sha256 sha;
     char hex[65];
     const char *parts[] = {a, b, d, e};
@@ -46,7 +48,7 @@ const char *ig_store_key(struct ig_call *c, const char *a, const char *b, const 
     return ig_arena_copy(&c->arena, hex, 32);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static void insert(struct ig_store *s, struct ig_entry *e) {
     struct ig_entry **at = &s->first;
@@ -57,7 +59,8 @@ static void insert(struct ig_store *s, struct ig_entry *e) {
 }
 
 /* Names in a folder; an absent one has none. */
-static ingle_status list_folder(struct ig_call *c, const char *path, char **names, ingle_error *err) {
+static ingle_status list_folder(struct ig_call *c, const char *path, char **names,
+                                ingle_error *err) {
     *names = NULL;
     return ig_os_kind(path) == IG_OS_FOLDER ? ig_os_list(c->mem, path, names, err) : INGLE_OK;
 }
@@ -65,7 +68,8 @@ static ingle_status list_folder(struct ig_call *c, const char *path, char **name
 static bool record_holds(struct ig_call *c, const struct ig_record *r) {
     for (size_t i = 0; i < r->n; i++) {
         const char *path = ig_store_file_path(c, r, r->files[i].name);
-        if (!path || r->files[i].bytes < 0 || ig_os_file_size(path) != r->files[i].bytes) return false;
+        if (!path || r->files[i].bytes < 0 || ig_os_file_size(path) != r->files[i].bytes)
+            return false;
     }
     return true;
 }
@@ -97,7 +101,8 @@ static int64_t split_bytes(struct ig_call *c, struct ig_str stem, unsigned parts
     return sum;
 }
 
-static ingle_status add_entry(struct ig_call *c, struct ig_store *s, const char *file, ingle_error *err) {
+static ingle_status add_entry(struct ig_call *c, struct ig_store *s, const char *file,
+                              ingle_error *err) {
     struct ig_str name = ig_str_of(file), stem;
     unsigned part = 1, parts = 1;
     bool gguf = ig_hub_is_gguf(name), split = ig_hub_split(name, &stem, &part, &parts);
@@ -118,25 +123,30 @@ static ingle_status add_entry(struct ig_call *c, struct ig_store *s, const char 
     if (!record) return ig_fail_memory(err, sizeof *e);
     e->path = path;
     e->format = gguf ? "gguf" : "safetensors";
-    e->bytes = !gguf ? folder_bytes(c, path) : split ? split_bytes(c, stem, parts) : ig_os_file_size(path);
+    e->bytes = !gguf   ? folder_bytes(c, path)
+               : split ? split_bytes(c, stem, parts)
+                       : ig_os_file_size(path);
     e->complete = true;
     IG_TRY(ig_record_read(c, record, &e->record, err));
-    if (e->record && (strcmp(e->record->name, e->name) != 0 || strcmp(e->record->format, e->format) != 0 ||
-                      !record_holds(c, e->record)))
+    if (e->record && (strcmp(e->record->name, e->name) != 0 ||
+                      strcmp(e->record->format, e->format) != 0 || !record_holds(c, e->record)))
         e->record = NULL;
     insert(s, e);
     return INGLE_OK;
 }
 
-ingle_status ig_store_unfinished(struct ig_call *c, struct ig_store *s, const char *key, ingle_error *err) {
-    const char *folder = ig_store_part_folder(c, key), *plan = folder ? ig_call_path(c, folder, "plan.json", "") : NULL;
+ingle_status ig_store_unfinished(struct ig_call *c, struct ig_store *s, const char *key,
+                                 ingle_error *err) {
+    const char *folder = ig_store_part_folder(c, key),
+               *plan = folder ? ig_call_path(c, folder, "plan.json", "") : NULL;
     const char *done = folder ? ig_call_path(c, folder, "done", "") : NULL;
     const struct ig_record *r;
     struct ig_entry *e = ig_arena_calloc(&c->arena, 1, sizeof *e);
     if (!plan || !done || !e) return ig_fail_memory(err, sizeof *e);
     IG_TRY(ig_record_read(c, plan, &r, err));
     if (!r || strcmp(r->key, key) != 0) return INGLE_OK;
-    *e = (struct ig_entry){.name = r->name, .path = folder, .format = r->format, .record = r, .key = r->key};
+    *e = (struct ig_entry){
+        .name = r->name, .path = folder, .format = r->format, .record = r, .key = r->key};
     int64_t bytes = ig_record_bytes(r);
     e->bytes = bytes < 0 ? 0 : bytes;
     e->part_bytes = folder_bytes(c, done);
@@ -160,7 +170,8 @@ ingle_status ig_store_read(struct ig_call *c, struct ig_store *s, ingle_error *e
     if (!st && !parts) st = ig_fail_memory(err, 64);
     if (!st) st = list_folder(c, parts, &names, err);
     if (st) return st;
-    for (char *n = names; !st && n && *n; n += strlen(n) + 1) st = ig_store_unfinished(c, s, n, err);
+    for (char *n = names; !st && n && *n; n += strlen(n) + 1)
+        st = ig_store_unfinished(c, s, n, err);
     ig_free(c->mem, names);
     return st;
 }
@@ -187,7 +198,7 @@ ingle_status ig_store_clear(struct ig_call *c, const char *folder, ingle_error *
     return s ? s : ig_os_remove_folder(folder, err);
 }
 
-/* ---- as JSON ------------------------------------------------------------------------------------------------------- */
+/* ---- as JSON ---- */
 
 void ig_entry_put(struct ig_buf *b, const struct ig_entry *e) {
     const struct ig_record *r = e->record;
@@ -199,7 +210,8 @@ void ig_entry_put(struct ig_buf *b, const struct ig_entry *e) {
     ig_json_put_str(b, ig_str_of(r ? r->source : ""));
     ig_buf_z(b, ",\"sha256\":");
     ig_json_put_str(b, ig_str_of(r && r->n == 1 ? r->files[0].sha256 : ""));
-    ig_buf_f(b, ",\"complete\":%s,\"part_bytes\":%lld", e->complete ? "true" : "false", (long long)e->part_bytes);
+    ig_buf_f(b, ",\"complete\":%s,\"part_bytes\":%lld", e->complete ? "true" : "false",
+             (long long)e->part_bytes);
 }
 
 ingle_status ingle_hub_list(ingle_hub *h, ingle_text_fn fn, void *ud, ingle_error *err) {

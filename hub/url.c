@@ -1,6 +1,7 @@
-/* URLs: taking apart, joining, and the questions on which a pull's safety rests: is it the same origin, does it stay
- * encrypted, does a public server point into a private network. Answers go by the spelling of the host: a name that a
- * hostile name server maps to a private address is the transport's business. */
+/* URLs: taking apart, joining, and the questions on which a pull's safety rests: is it the same
+ * origin, does it stay encrypted, does a public server point into a private network. Answers go by
+ * the spelling of the host: a name that a hostile name server maps to a private address is the
+ * transport's business. */
 #include "url.h"
 
 static char lower(char c) {
@@ -57,7 +58,8 @@ static bool parse_host(struct ig_str authority, struct ig_url *out) {
         if (!plain && !edge && (v6 ? c != ':' : c != '-' && c != '_')) return false;
     }
     if (!authority.n) return true;
-    return authority.p[0] == ':' && parse_port((struct ig_str){authority.p + 1, authority.n - 1}, &out->port);
+    return authority.p[0] == ':' &&
+           parse_port((struct ig_str){authority.p + 1, authority.n - 1}, &out->port);
 }
 
 bool ig_url_parse(struct ig_str text, struct ig_url *out, const char **why) {
@@ -66,7 +68,8 @@ bool ig_url_parse(struct ig_str text, struct ig_url *out, const char **why) {
     if (text.n > IG_URL_MAX) return false;
     *why = "it holds characters that a URL may not have";
     for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] <= ' ' || text.p[i] >= 0x7f || strchr("\"<>\\^`{|}#", text.p[i])) return false;
+        if (text.p[i] <= ' ' || text.p[i] >= 0x7f || strchr("\"<>\\^`{|}#", text.p[i]))
+            return false;
     *why = "only http:// and https:// can be loaded";
     size_t colon = span_until(text, ":");
     if (colon + 3 > text.n || memcmp(text.p + colon, "://", 3) != 0) return false;
@@ -89,7 +92,8 @@ bool ig_url_is_secure(const struct ig_url *u) {
 }
 
 bool ig_url_same_origin(const struct ig_url *a, const struct ig_url *b) {
-    if (a->host.n != b->host.n || a->port != b->port || ig_url_is_secure(a) != ig_url_is_secure(b)) return false;
+    if (a->host.n != b->host.n || a->port != b->port || ig_url_is_secure(a) != ig_url_is_secure(b))
+        return false;
     for (size_t i = 0; i < a->host.n; i++)
         if (lower(a->host.p[i]) != lower(b->host.p[i])) return false;
     return true;
@@ -112,7 +116,8 @@ static bool is_v4(struct ig_str host, unsigned byte[4]) {
     return part == 3 && digits;
 }
 
-/* Whole-number and hexadecimal spellings of addresses (2130706433, 0x7f.1, 127.1): no honest server redirects there. */
+/* Whole-number and hexadecimal spellings of addresses (2130706433, 0x7f.1, 127.1): no honest server
+ * redirects there. */
 static bool is_odd_address(struct ig_str host) {
     unsigned byte[4];
     if (!host.n || is_v4(host, byte)) return false;
@@ -132,8 +137,9 @@ bool ig_url_is_private(const struct ig_url *u) {
     struct ig_str h = u->host;
     if (ig_url_is_loopback(u) || is_odd_address(h)) return true;
     if (is_v4(h, b))
-        return b[0] == 0 || b[0] == 10 || b[0] >= 224 || (b[0] == 100 && b[1] >= 64 && b[1] < 128) ||
-               (b[0] == 169 && b[1] == 254) || (b[0] == 172 && b[1] >= 16 && b[1] < 32) || (b[0] == 192 && b[1] == 168);
+        return b[0] == 0 || b[0] == 10 || b[0] >= 224 ||
+               (b[0] == 100 && b[1] >= 64 && b[1] < 128) || (b[0] == 169 && b[1] == 254) ||
+               (b[0] == 172 && b[1] >= 16 && b[1] < 32) || (b[0] == 192 && b[1] == 168);
     if (h.n && h.p[0] == '[') { /* 2000::/3 is public, also 4-in-6 is not asked for */
         return h.n < 3 || !(h.p[1] == '2' || h.p[1] == '3');
     }
@@ -145,9 +151,10 @@ bool ig_url_is_private(const struct ig_url *u) {
     return !memchr(h.p, '.', h.n); /* a bare name means a machine in the local network */
 }
 
-/* ---- joining ------------------------------------------------------------------------------------------------------- */
+/* ---- joining ---- */
 
-/* Bytes beyond ASCII in a Location are escaped; anything else that has no place there makes the URL malformed later. */
+/* Bytes beyond ASCII in a Location are escaped; anything else that has no place there makes the URL
+ * malformed later. */
 static void add_clean(struct ig_buf *out, struct ig_str s) {
     for (size_t i = 0; i < s.n && s.p[i] != '#'; i++) {
         if ((unsigned char)s.p[i] >= 0x80)

@@ -1,4 +1,5 @@
-/* URLs and HTTP header values, as far as pulling needs them. Everything here treats its input as hostile. */
+/* URLs and HTTP header values, as far as pulling needs them. Everything here treats its input as
+ * hostile. */
 #ifndef IG_HUB_URL_H
 #define IG_HUB_URL_H
 
@@ -14,12 +15,14 @@ struct ig_url {
 };
 /* http and https only; printable ASCII; no user name, no fragment. *why is what is wrong. */
 bool ig_url_parse(struct ig_str text, struct ig_url *out, const char **why);
-/* The absolute form of `location` seen from `base`, without fragment. false: not a URL, or memory (out->failed). */
+/* The absolute form of `location` seen from `base`, without fragment. false: not a URL, or memory
+ * (out->failed). */
 bool ig_url_join(struct ig_buf *out, struct ig_str base, struct ig_str location);
 bool ig_url_same_origin(const struct ig_url *a, const struct ig_url *b);
 bool ig_url_is_secure(const struct ig_url *u);
 bool ig_url_is_loopback(const struct ig_url *u); /* localhost, 127.*, ::1, by their spelling */
-/* Addresses that only mean something inside a network or machine: also 10.*, 192.168.*, 169.254.*, fe80::, .local ... */
+/* Addresses that only mean something inside a network or machine: also 10.*, 192.168.*, 169.254.*,
+ * fe80::, .local ... */
 bool ig_url_is_private(const struct ig_url *u);
 void ig_url_escape(struct ig_buf *out, struct ig_str text); /* '/' is kept */
 void ig_url_unescape(struct ig_buf *out, struct ig_str text);

@@ -7,7 +7,8 @@
 enum { AT_ONCE = 1 << 20 };
 
 /* base_done counts the files before this one. */
-ingle_status ig_hash_file(struct ig_call *c, const char *path, char hex[65], int64_t *bytes, ingle_error *err) {
+ingle_status ig_hash_file(struct ig_call *c, const char *path, char hex[65], int64_t *bytes,
+                          ingle_error *err) {
     struct ig_part *file;
     struct ig_sha256 sha;
     size_t got = 1;
@@ -40,7 +41,8 @@ static ingle_status verify(struct ig_call *c, const struct ig_entry *e, ingle_er
         if (!path) return ig_fail_memory(err, 256);
         IG_TRY(ig_record_read(c, path, &stale, err));
         if (stale)
-            return ig_fail(err, INGLE_BAD_FILE, "remove it and pull it again, or keep it as a file of your own",
+            return ig_fail(err, INGLE_BAD_FILE,
+                           "remove it and pull it again, or keep it as a file of your own",
                            "%s: its files have not the sizes that were pulled", e->name);
         return ig_fail(err, INGLE_UNSUPPORTED, "only models that were pulled have one",
                        "%s: there is no record to compare with", e->name);
@@ -58,16 +60,18 @@ static ingle_status verify(struct ig_call *c, const struct ig_entry *e, ingle_er
         if (c->cancelled) return ig_fail(err, INGLE_CANCELLED, NULL, "the check was cancelled");
         IG_TRY(ig_hash_file(c, path, hex, &bytes, err));
         if (strcmp(hex, r->files[i].sha256) != 0)
-            return ig_fail(err, INGLE_BAD_FILE, "remove it and pull it again",
-                           "%s: damaged: the SHA-256 is %.12s..., it was %.12s... when it was pulled", path, hex,
-                           r->files[i].sha256);
+            return ig_fail(
+                err, INGLE_BAD_FILE, "remove it and pull it again",
+                "%s: damaged: the SHA-256 is %.12s..., it was %.12s... when it was pulled", path,
+                hex, r->files[i].sha256);
         c->base_done += bytes;
     }
     ig_call_phase(c, "done");
     return INGLE_OK;
 }
 
-ingle_status ingle_hub_verify(ingle_hub *h, const char *name, ingle_hub_progress_fn fn, void *ud, ingle_error *err) {
+ingle_status ingle_hub_verify(ingle_hub *h, const char *name, ingle_hub_progress_fn fn, void *ud,
+                              ingle_error *err) {
     struct ig_call c;
     struct ig_store store;
     struct ig_entry *e = NULL;
@@ -81,7 +85,7 @@ ingle_status ingle_hub_verify(ingle_hub *h, const char *name, ingle_hub_progress
     return s;
 }
 
-/* ---- removing ------------------------------------------------------------------------------------------------------ */
+/* ---- removing ---- */
 
 static ingle_status remove_parts(struct ig_call *c, const struct ig_entry *e, ingle_error *err) {
     struct ig_str stem;
@@ -102,7 +106,8 @@ static ingle_status remove_parts(struct ig_call *c, const struct ig_entry *e, in
 
 /* A folder is moved away first, so that no half model bears the name. */
 static ingle_status remove_folder(struct ig_call *c, const struct ig_entry *e, ingle_error *err) {
-    const char *parts = ig_call_path(c, c->own, "parts", ""), *away = parts ? ig_call_path(c, parts, "removed", "") : NULL;
+    const char *parts = ig_call_path(c, c->own, "parts", ""),
+               *away = parts ? ig_call_path(c, parts, "removed", "") : NULL;
     if (!away) return ig_fail_memory(err, 256);
     IG_TRY(ig_os_make_folders(parts, err));
     IG_TRY(ig_store_clear(c, away, err));
@@ -119,7 +124,8 @@ static ingle_status remove_entry(struct ig_call *c, const struct ig_entry *e, in
     return ig_os_remove(record, err);
 }
 
-static ingle_status remove_named(struct ig_call *c, const struct ig_store *s, const char *name, ingle_error *err) {
+static ingle_status remove_named(struct ig_call *c, const struct ig_store *s, const char *name,
+                                 ingle_error *err) {
     struct ig_str want = ig_hub_model_name(ig_str_of(name));
     const char *locks = ig_call_path(c, c->own, "locks", "");
     bool any = false;
@@ -127,11 +133,13 @@ static ingle_status remove_named(struct ig_call *c, const struct ig_store *s, co
     for (const struct ig_entry *e = s->first; e; e = e->next) {
         struct ig_lock *lock = NULL;
         if (!ig_str_is(want, e->name) && strcmp(name, e->name) != 0) continue;
-        const char *key = e->record ? e->record->key : NULL, *path = key ? ig_store_lock_path(c, key) : NULL;
+        const char *key = e->record ? e->record->key : NULL,
+                   *path = key ? ig_store_lock_path(c, key) : NULL;
         if (key && !path) return ig_fail_memory(err, 256);
         if (key) IG_TRY(ig_os_make_folders(locks, err));
         ingle_status st = key ? ig_os_lock_file(&lock, c->mem, path, err) : INGLE_OK;
-        if (st == INGLE_BUSY) return ig_fail(err, INGLE_BUSY, "stop that first", "%s: it is being pulled", e->name);
+        if (st == INGLE_BUSY)
+            return ig_fail(err, INGLE_BUSY, "stop that first", "%s: it is being pulled", e->name);
         if (!st) st = remove_entry(c, e, err);
         ig_os_unlock_file(lock);
         if (st) return st;
@@ -141,8 +149,8 @@ static ingle_status remove_named(struct ig_call *c, const struct ig_store *s, co
     struct ig_entry *near = NULL;
     ingle_status st = ig_store_find(c, s, name, &near, err);
     if (st || !near) return st;
-    return ig_fail(err, INGLE_NOT_FOUND, "to remove a model its whole name is needed", "%s: did you mean %s?", name,
-                   near->name);
+    return ig_fail(err, INGLE_NOT_FOUND, "to remove a model its whole name is needed",
+                   "%s: did you mean %s?", name, near->name);
 }
 
 ingle_status ingle_hub_remove(ingle_hub *h, const char *name, ingle_error *err) {

@@ -1,11 +1,14 @@
-/* One connection: takes pieces, asks for their bytes, writes them, tries again when the network fails.
+/* One connection: takes pieces, asks for their bytes, writes them, tries again when the network
+ * fails.
  *
- * Promises: a byte is written where the server said it belongs, or not at all; a source that changes under the pull is
- * noticed (length, ETag, hash of the endpoint's redirect) and starts anew; an HTML page is not taken for a model. A cut
- * costs nothing: the next request begins at the byte after the last one.
+ * Promises: a byte is written where the server said it belongs, or not at all; a source that
+ * changes under the pull is noticed (length, ETag, hash of the endpoint's redirect) and starts
+ * anew; an HTML page is not taken for a model. A cut costs nothing: the next request begins at the
+ * byte after the last one.
  *
- * Subtle: the first answer settles everything (size, whether ranges are served); until it came the other workers are not
- * started. A server that answers 200 gets no further connections, and after a cut its first bytes are skipped. */
+ * Subtle: the first answer settles everything (size, whether ranges are served); until it came the
+ * other workers are not started. A server that answers 200 gets no further connections, and after a
+ * cut its first bytes are skipped. */
 #include "transfer.h"
 #include "url.h"
 
@@ -22,9 +25,11 @@ static int fail_now(struct ig_transfer *t, ingle_status s, const ingle_error *er
     return 1;
 }
 
-/* ---- the head of an answer (under the lock) ------------------------------------------------------------------------ */
+/* ---- the head of an answer (under the lock)
+ * ------------------------------------------------------------------------ */
 
-/* A strong ETag, else the date of the last change; either fits If-Range. Empty: nothing that identifies the content. */
+/* A strong ETag, else the date of the last change; either fits If-Range. Empty: nothing that
+ * identifies the content. */
 static struct ig_str validator(const char *headers) {
     struct ig_str etag = ig_header(headers, "etag"), date = ig_header(headers, "last-modified");
     if (etag.n && etag.n < 200 && etag.p[0] == '"') return etag;
@@ -34,23 +39,27 @@ static struct ig_str validator(const char *headers) {
 static ingle_status check_space(struct ig_transfer *t, int64_t size, ingle_error *err) {
     const struct ig_hub_settings *set = &t->call->set;
     if (set->max_bytes && size > set->max_bytes)
-        return ig_fail(err, INGLE_LIMIT, "raise max-bytes", "%s has %.2f GB, more than the %.2f GB that are allowed",
-                       t->what, (double)size / 1e9, (double)set->max_bytes / 1e9);
+        return ig_fail(err, INGLE_LIMIT, "raise max-bytes",
+                       "%s has %.2f GB, more than the %.2f GB that are allowed", t->what,
+                       (double)size / 1e9, (double)set->max_bytes / 1e9);
     uint64_t have = ig_os_free_space(t->folder), kept = 0;
     for (size_t i = 0; i < t->journal.pieces; i++)
-        if (t->journal.state[i] == IG_PIECE_OLD || t->journal.state[i] == IG_PIECE_DONE) kept += IG_PIECE;
+        if (t->journal.state[i] == IG_PIECE_OLD || t->journal.state[i] == IG_PIECE_DONE)
+            kept += IG_PIECE;
     uint64_t need = (uint64_t)size > kept ? (uint64_t)size - kept : 0;
     if (have < need)
         return ig_fail(err, INGLE_IO, "make room, or choose a smaller file",
-                       "%s needs %.2f GB, the disk has %.2f GB left", t->what, (double)need / 1e9, (double)have / 1e9);
+                       "%s needs %.2f GB, the disk has %.2f GB left", t->what, (double)need / 1e9,
+                       (double)have / 1e9);
     return INGLE_OK;
 }
 
 /* The size became known, and with it the pieces. */
-static ingle_status settle(struct ig_transfer *t, struct ig_worker *w, int64_t size, const char *headers,
-                           ingle_error *err) {
+static ingle_status settle(struct ig_transfer *t, struct ig_worker *w, int64_t size,
+                           const char *headers, ingle_error *err) {
     struct ig_journal *j = &t->journal;
-    if (size == 0) return ig_fail(err, INGLE_BAD_FILE, "check the address", "%s: the file is empty", t->what);
+    if (size == 0)
+        return ig_fail(err, INGLE_BAD_FILE, "check the address", "%s: the file is empty", t->what);
     if (j->size < 0) IG_TRY(ig_journal_size(j, size, err));
     IG_TRY(check_space(t, size, err));
     struct ig_str v = validator(headers);
@@ -71,14 +80,18 @@ static bool other_content(const struct ig_transfer *t, const char *headers) {
     return !t->sha256 && had.n && now.n && !ig_str_eq(had, now);
 }
 
-static ingle_status on_range(struct ig_transfer *t, struct ig_worker *w, const char *headers, ingle_error *err) {
+static ingle_status on_range(struct ig_transfer *t, struct ig_worker *w, const char *headers,
+                             ingle_error *err) {
     int64_t first, last, total;
-    if (!ig_header_range(ig_header(headers, "content-range"), &first, &last, &total) || first != w->at)
-        return ig_fail(err, INGLE_IO, "try again later", "%s: the server sent another range than it was asked for",
-                       t->what);
+    if (!ig_header_range(ig_header(headers, "content-range"), &first, &last, &total) ||
+        first != w->at)
+        return ig_fail(err, INGLE_IO, "try again later",
+                       "%s: the server sent another range than it was asked for", t->what);
     if (total < 0 && t->journal.size < 0)
-        return ig_fail(err, INGLE_UNSUPPORTED, NULL, "%s: the server does not say how long the file is", t->what);
-    if (other_content(t, headers) || (t->journal.size >= 0 && total >= 0 && total != t->journal.size))
+        return ig_fail(err, INGLE_UNSUPPORTED, NULL,
+                       "%s: the server does not say how long the file is", t->what);
+    if (other_content(t, headers) ||
+        (t->journal.size >= 0 && total >= 0 && total != t->journal.size))
         return changed(t);
     w->skip = 0;
     t->ranges = true;
@@ -86,11 +99,13 @@ static ingle_status on_range(struct ig_transfer *t, struct ig_worker *w, const c
 }
 
 /* The whole file from its first byte, although perhaps a range was asked for. */
-static ingle_status on_whole(struct ig_transfer *t, struct ig_worker *w, const char *headers, ingle_error *err) {
+static ingle_status on_whole(struct ig_transfer *t, struct ig_worker *w, const char *headers,
+                             ingle_error *err) {
     struct ig_str text = ig_header(headers, "content-length");
     int64_t size = -1;
     if (text.p && (!ig_str_to_i64(text, &size) || size < 0)) size = -1;
-    if (other_content(t, headers) || (t->journal.size >= 0 && size >= 0 && size != t->journal.size)) return changed(t);
+    if (other_content(t, headers) || (t->journal.size >= 0 && size >= 0 && size != t->journal.size))
+        return changed(t);
     if (t->ranges) return changed(t); /* If-Range says so */
     if (!t->known && t->journal.size < 0 && size < 0) {
         t->known = t->streaming = true;
@@ -100,7 +115,8 @@ static ingle_status on_whole(struct ig_transfer *t, struct ig_worker *w, const c
     }
     if (t->streaming) return changed(t); /* a second try begins anew */
     if (!t->known) {
-        for (size_t i = 0; i < t->journal.pieces; i++) /* nobody can load what lies behind a hole: begin at the front */
+        for (size_t i = 0; i < t->journal.pieces;
+             i++) /* nobody can load what lies behind a hole: begin at the front */
             t->journal.state[i] = IG_PIECE_MISSING;
         w->begin = 0;
         w->at = 0;
@@ -111,9 +127,10 @@ static ingle_status on_whole(struct ig_transfer *t, struct ig_worker *w, const c
     return INGLE_OK;
 }
 
-static ingle_status settle_head(struct ig_transfer *t, struct ig_worker *w, struct ig_fetch *f, const char *headers,
-                                ingle_error *err) {
-    if (t->sha256 && f->linked.n == 64 && !ig_str_is(ig_buf_view(&f->linked), t->sha256)) return changed(t);
+static ingle_status settle_head(struct ig_transfer *t, struct ig_worker *w, struct ig_fetch *f,
+                                const char *headers, ingle_error *err) {
+    if (t->sha256 && f->linked.n == 64 && !ig_str_is(ig_buf_view(&f->linked), t->sha256))
+        return changed(t);
     struct ig_str disposition = ig_header(headers, "content-disposition");
     if (disposition.p && !t->name.n) ig_header_file_name(&t->name, disposition);
     return f->status == 206 ? on_range(t, w, headers, err) : on_whole(t, w, headers, err);
@@ -129,8 +146,10 @@ static int on_head(void *ud, struct ig_fetch *f, const char *headers) {
     ig_os_lock(&t->lock);
     if (t->stop)
         s = INGLE_CANCELLED;
-    else if (ig_header(headers, "content-encoding").n && !ig_str_is(ig_header(headers, "content-encoding"), "identity"))
-        s = ig_fail(&err, INGLE_UNSUPPORTED, NULL, "%s: the server compresses what must not be", t->what);
+    else if (ig_header(headers, "content-encoding").n &&
+             !ig_str_is(ig_header(headers, "content-encoding"), "identity"))
+        s = ig_fail(&err, INGLE_UNSUPPORTED, NULL, "%s: the server compresses what must not be",
+                    t->what);
     else
         s = settle_head(t, w, f, headers, &err);
     if (!s && strcmp(f->at.p, t->url) != 0 && !t->direct.n) {
@@ -143,23 +162,31 @@ static int on_head(void *ud, struct ig_fetch *f, const char *headers) {
     return stop;
 }
 
-/* ---- the body ------------------------------------------------------------------------------------------------------ */
+/* ---- the body ---- */
 
-static ingle_status look(const struct ig_transfer *t, const uint8_t *p, size_t n, ingle_error *err) {
-    static const char *const hint = "open the address in a browser: it may need a login, or not be the file itself";
+static ingle_status look(const struct ig_transfer *t, const uint8_t *p, size_t n,
+                         ingle_error *err) {
+    static const char *const hint =
+        "open the address in a browser: it may need a login, or not be the file itself";
     struct ig_str s = ig_str_trim((struct ig_str){(const char *)p, n < 64 ? n : 64});
     if (ig_str_starts(s, IG_STR("version https://git-lfs")))
-        return ig_fail(err, INGLE_BAD_FILE, hint, "%s: the server sent a Git LFS pointer, not the file", t->what);
+        return ig_fail(err, INGLE_BAD_FILE, hint,
+                       "%s: the server sent a Git LFS pointer, not the file", t->what);
     bool page = t->content != IG_CONTENT_ANY && s.n && s.p[0] == '<';
-    if (page) return ig_fail(err, INGLE_BAD_FILE, hint, "%s: the server sent a web page, not a model", t->what);
+    if (page)
+        return ig_fail(err, INGLE_BAD_FILE, hint, "%s: the server sent a web page, not a model",
+                       t->what);
     if (t->content == IG_CONTENT_GGUF && (n < 4 || memcmp(p, "GGUF", 4) != 0))
-        return ig_fail(err, INGLE_BAD_FILE, "only GGUF files can be pulled so", "%s: this is not a GGUF file", t->what);
+        return ig_fail(err, INGLE_BAD_FILE, "only GGUF files can be pulled so",
+                       "%s: this is not a GGUF file", t->what);
     if (t->content == IG_CONTENT_SAFETENSORS && (n < 10 || p[8] != '{' || p[5] || p[6] || p[7]))
-        return ig_fail(err, INGLE_BAD_FILE, "choose another source", "%s: this is not a safetensors file", t->what);
+        return ig_fail(err, INGLE_BAD_FILE, "choose another source",
+                       "%s: this is not a safetensors file", t->what);
     return INGLE_OK;
 }
 
-/* A piece is whole (streaming: or the body is). Returns non-zero when this worker has nothing more to load. */
+/* A piece is whole (streaming: or the body is). Returns non-zero when this worker has nothing more
+ * to load. */
 static int piece_done(struct ig_transfer *t, struct ig_worker *w) {
     ingle_error err = {0};
     int64_t from = w->at - (int64_t)w->fill;
@@ -186,7 +213,9 @@ static int piece_done(struct ig_transfer *t, struct ig_worker *w) {
 static int too_long(struct ig_transfer *t) {
     ingle_error err = {0};
     ig_os_lock(&t->lock);
-    fail_now(t, ig_fail(&err, INGLE_BAD_FILE, "try again later", "%s: the server sends more than it announced", t->what),
+    fail_now(t,
+             ig_fail(&err, INGLE_BAD_FILE, "try again later",
+                     "%s: the server sends more than it announced", t->what),
              &err);
     ig_os_unlock(&t->lock);
     return 1;
@@ -195,8 +224,10 @@ static int too_long(struct ig_transfer *t) {
 static int over_limit(struct ig_transfer *t) {
     ingle_error err = {0};
     ig_os_lock(&t->lock);
-    fail_now(t, ig_fail(&err, INGLE_LIMIT, "raise max-bytes", "%s is larger than the %.2f GB that are allowed", t->what,
-                        (double)t->call->set.max_bytes / 1e9),
+    fail_now(t,
+             ig_fail(&err, INGLE_LIMIT, "raise max-bytes",
+                     "%s is larger than the %.2f GB that are allowed", t->what,
+                     (double)t->call->set.max_bytes / 1e9),
              &err);
     ig_os_unlock(&t->lock);
     return 1;
@@ -227,7 +258,8 @@ static int on_body(void *ud, const void *bytes, size_t n) {
     }
     if (n) w->tries = 0; /* what is here already is no progress */
     ig_os_lock(&t->lock);
-    bool over = t->known && !t->streaming && w->begin >= w->end, stop = t->stop || (over && w->at < size);
+    bool over = t->known && !t->streaming && w->begin >= w->end,
+         stop = t->stop || (over && w->at < size);
     if (!stop) t->live += (int64_t)n;
     ig_os_unlock(&t->lock);
     if (stop) return 1; /* over: another worker took the rest of this range */
@@ -241,7 +273,8 @@ static int on_body(void *ud, const void *bytes, size_t n) {
         w->at += (int64_t)take;
         p += take;
         n -= take;
-        if (t->streaming && t->call->set.max_bytes && w->at > t->call->set.max_bytes) return over_limit(t);
+        if (t->streaming && t->call->set.max_bytes && w->at > t->call->set.max_bytes)
+            return over_limit(t);
         if (w->at == (int64_t)w->fill && !t->looked && w->fill >= 32 && look_early(t, w)) return 1;
         if (w->fill < IG_PIECE && w->at < size) break;
         if (!piece_done(t, w)) continue;
@@ -264,7 +297,7 @@ static int on_beat(void *ud) {
     return stop || w->stalled;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------------------ */
+/* ---- requests ---- */
 
 static bool stopped(struct ig_transfer *t) {
     ig_os_lock(&t->lock);
@@ -281,14 +314,16 @@ static void headers_for(struct ig_transfer *t, struct ig_worker *w, struct ig_bu
     bool whole = w->at == 0 && size >= 0 && size <= IG_PIECE;
     if (!t->streaming && !(t->known && !t->ranges) && !whole && !t->no_ranges) {
         ig_buf_f(b, "Range: bytes=%lld-%lld\n", (long long)w->at, (long long)end - 1);
-        if (!t->sha256 && t->journal.oid.n && (w->at || t->known)) ig_buf_f(b, "If-Range: %s\n", t->journal.oid.p);
+        if (!t->sha256 && t->journal.oid.n && (w->at || t->known))
+            ig_buf_f(b, "If-Range: %s\n", t->journal.oid.p);
     }
     ig_buf_z(b, t->extra);
     ig_os_unlock(&t->lock);
 }
 
 /* One exchange. `url` is a copy: another worker may find the direct address stale meanwhile. */
-static ingle_status ask(struct ig_transfer *t, struct ig_worker *w, struct ig_fetch *f, ingle_error *err) {
+static ingle_status ask(struct ig_transfer *t, struct ig_worker *w, struct ig_fetch *f,
+                        ingle_error *err) {
     struct ig_buf headers = {.mem = t->call->mem}, url = {.mem = t->call->mem};
     headers_for(t, w, &headers);
     ig_os_lock(&t->lock);
@@ -306,8 +341,8 @@ static ingle_status ask(struct ig_transfer *t, struct ig_worker *w, struct ig_fe
     f->beat = on_beat;
     ingle_status s = headers.failed || url.failed ? ig_fail_memory(err, 256) : ig_fetch_run(f, err);
     if (w->stalled)
-        s = ig_fail(err, INGLE_IO, "try again later: what was received stays", "%s: no byte came for %.0f seconds", t->what,
-                    t->call->set.stall_seconds);
+        s = ig_fail(err, INGLE_IO, "try again later: what was received stays",
+                    "%s: no byte came for %.0f seconds", t->what, t->call->set.stall_seconds);
     ig_buf_free(&headers);
     ig_buf_free(&url);
     return s;
@@ -323,7 +358,8 @@ static bool served(struct ig_transfer *t, struct ig_worker *w) {
 
 /* The address behind the redirects is signed for a while only. */
 static bool forget_direct(struct ig_transfer *t, struct ig_worker *w, int status) {
-    bool stale = w->direct && (status == 400 || status == 401 || status == 403 || status == 404 || status == 410);
+    bool stale = w->direct && (status == 400 || status == 401 || status == 403 || status == 404 ||
+                               status == 410);
     if (!stale) return false;
     ig_os_lock(&t->lock);
     ig_buf_clear(&t->direct);
@@ -359,7 +395,8 @@ static void end_stream(struct ig_transfer *t, struct ig_worker *w) {
 }
 
 /* 416: the file is shorter than it was. */
-static ingle_status judge(struct ig_transfer *t, struct ig_worker *w, struct ig_fetch *f, bool *again, ingle_error *err) {
+static ingle_status judge(struct ig_transfer *t, struct ig_worker *w, struct ig_fetch *f,
+                          bool *again, ingle_error *err) {
     *again = true;
     if (f->status == 200 || f->status == 206) return INGLE_OK;
     if (forget_direct(t, w, f->status) && ++w->tries <= 3) return INGLE_OK;
@@ -377,7 +414,8 @@ static ingle_status judge(struct ig_transfer *t, struct ig_worker *w, struct ig_
     return ig_fetch_fail(f, t->what, err);
 }
 
-/* Loads the pieces the worker holds. INGLE_CANCELLED: the transfer stops. Another status: this worker gives up. */
+/* Loads the pieces the worker holds. INGLE_CANCELLED: the transfer stops. Another status: this
+ * worker gives up. */
 static ingle_status load(struct ig_transfer *t, struct ig_worker *w, ingle_error *err) {
     while (!served(t, w)) {
         struct ig_fetch f;
@@ -386,18 +424,24 @@ static ingle_status load(struct ig_transfer *t, struct ig_worker *w, ingle_error
         int64_t before = w->at;
         ingle_status s = ask(t, w, &f, err);
         bool head_only = f.status && f.status != 200 && f.status != 206;
-        if (stopped(t)) s = INGLE_CANCELLED;
-        else if (head_only && (s == INGLE_OK || s == INGLE_CANCELLED)) s = judge(t, w, &f, &again, err);
-        else if (s == INGLE_CANCELLED) s = INGLE_OK; /* it had all it wanted */
-        else if (s == INGLE_IO) again = true;
-        else again = s == INGLE_OK;
+        if (stopped(t))
+            s = INGLE_CANCELLED;
+        else if (head_only && (s == INGLE_OK || s == INGLE_CANCELLED))
+            s = judge(t, w, &f, &again, err);
+        else if (s == INGLE_CANCELLED)
+            s = INGLE_OK; /* it had all it wanted */
+        else if (s == INGLE_IO)
+            again = true;
+        else
+            again = s == INGLE_OK;
         int64_t after = f.retry_after;
         bool body = !s && !head_only;
         ig_fetch_end(&f);
         if (s == INGLE_CANCELLED) return s;
         if (body && t->streaming) end_stream(t, w);
         if (!s && (!body || served(t, w) || w->at > before)) continue;
-        if (!s) s = ig_fail(err, INGLE_IO, "try again later", "%s: the server sent nothing", t->what);
+        if (!s)
+            s = ig_fail(err, INGLE_IO, "try again later", "%s: the server sent nothing", t->what);
         if (!again) return s;
         if (t->streaming) { /* what came cannot be joined to what comes next */
             ig_os_lock(&t->lock);
@@ -445,7 +489,8 @@ void ig_worker_main(void *worker) {
     t->running--;
     /* Others may get through where this one does not: servers limit connections. */
     if (s && t->wanted > t->running) t->wanted = t->running;
-    if (s && s != INGLE_CANCELLED && (t->running == 0 || s != INGLE_IO)) ig_transfer_fail(t, s, &err);
+    if (s && s != INGLE_CANCELLED && (t->running == 0 || s != INGLE_IO))
+        ig_transfer_fail(t, s, &err);
     ig_os_wake_all(&t->changed);
     ig_os_unlock(&t->lock);
     ig_free(t->call->mem, w->buffer);

@@ -6,7 +6,8 @@
 
 /* errno `e` as an error: "path: could not VERB: why". */
 ingle_status ig_os_fail_errno(ingle_error *err, int e, const char *path, const char *verb);
-int ig_os_flush_fd(int fd);           /* 0, or -1 and errno */
-void ig_os_flush_folder_of(char *path); /* makes a rename in its folder durable, where the file system can */
+int ig_os_flush_fd(int fd); /* 0, or -1 and errno */
+void ig_os_flush_folder_of(
+    char *path); /* makes a rename in its folder durable, where the file system can */
 
 #endif

@@ -1,7 +1,8 @@
-/* Files written at positions, locks and disk space for Linux and macOS (part.h says what each call promises).
+/* Files written at positions, locks and disk space for Linux and macOS (part.h says what each call
+ * promises).
  *
- * Subtle: a lock file is removed while it is held, so whoever gets the lock looks whether the name still means the file
- * it locked, and begins again if not. */
+ * Subtle: a lock file is removed while it is held, so whoever gets the lock looks whether the name
+ * still means the file it locked, and begins again if not. */
 #ifndef _WIN32
 #define _GNU_SOURCE
 #define _DARWIN_C_SOURCE
@@ -25,7 +26,8 @@ struct ig_part {
 
 enum { AT_ONCE = 1 << 30 };
 
-static ingle_status open_at(struct ig_part **out, struct ig_mem *mem, const char *path, int flags, ingle_error *err) {
+static ingle_status open_at(struct ig_part **out, struct ig_mem *mem, const char *path, int flags,
+                            ingle_error *err) {
     size_t n = strlen(path);
     struct stat st;
     *out = NULL;
@@ -47,15 +49,18 @@ static ingle_status open_at(struct ig_part **out, struct ig_mem *mem, const char
     return s;
 }
 
-ingle_status ig_os_part_open(struct ig_part **out, struct ig_mem *mem, const char *path, ingle_error *err) {
+ingle_status ig_os_part_open(struct ig_part **out, struct ig_mem *mem, const char *path,
+                             ingle_error *err) {
     return open_at(out, mem, path, O_RDWR | O_CREAT | O_NOFOLLOW, err);
 }
 
-ingle_status ig_os_part_open_read(struct ig_part **out, struct ig_mem *mem, const char *path, ingle_error *err) {
+ingle_status ig_os_part_open_read(struct ig_part **out, struct ig_mem *mem, const char *path,
+                                  ingle_error *err) {
     return open_at(out, mem, path, O_RDONLY, err);
 }
 
-ingle_status ig_os_part_write(struct ig_part *p, uint64_t at, const void *bytes, size_t n, ingle_error *err) {
+ingle_status ig_os_part_write(struct ig_part *p, uint64_t at, const void *bytes, size_t n,
+                              ingle_error *err) {
     const char *from = bytes;
     while (n) {
         ssize_t wrote = pwrite(p->fd, from, n < AT_ONCE ? n : AT_ONCE, (off_t)at);
@@ -68,7 +73,8 @@ ingle_status ig_os_part_write(struct ig_part *p, uint64_t at, const void *bytes,
     return INGLE_OK;
 }
 
-ingle_status ig_os_part_read(struct ig_part *p, uint64_t at, void *bytes, size_t n, size_t *got, ingle_error *err) {
+ingle_status ig_os_part_read(struct ig_part *p, uint64_t at, void *bytes, size_t n, size_t *got,
+                             ingle_error *err) {
     char *to = bytes;
     *got = 0;
     while (*got < n) {
@@ -102,7 +108,8 @@ void ig_os_part_start_flush(struct ig_part *p, uint64_t at, uint64_t n) {
 void ig_os_part_flush_range(struct ig_part *p, uint64_t at, uint64_t n) {
 #ifdef __linux__
     sync_file_range(p->fd, (off_t)at, (off_t)n,
-                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                        SYNC_FILE_RANGE_WAIT_AFTER);
 #else
     (void)p;
     (void)at;
@@ -120,7 +127,7 @@ void ig_os_part_close(struct ig_part *p) {
     ig_free(p->mem, p);
 }
 
-/* ---- locks ------------------------------------------------------------------------------------------------------- */
+/* ---- locks ---- */
 
 struct ig_lock {
     struct ig_mem *mem;
@@ -150,7 +157,8 @@ static int open_locked(const char *path) {
     return -1;
 }
 
-ingle_status ig_os_lock_file(struct ig_lock **out, struct ig_mem *mem, const char *path, ingle_error *err) {
+ingle_status ig_os_lock_file(struct ig_lock **out, struct ig_mem *mem, const char *path,
+                             ingle_error *err) {
     size_t n = strlen(path);
     *out = NULL;
     struct ig_lock *l = ig_alloc(mem, sizeof *l + n + 1);
@@ -165,8 +173,8 @@ ingle_status ig_os_lock_file(struct ig_lock **out, struct ig_mem *mem, const cha
     int e = errno;
     ig_free(mem, l);
     if (e == EWOULDBLOCK)
-        return ig_fail(err, INGLE_BUSY, "wait until it is done and try again", "%s: another program holds this lock",
-                       path);
+        return ig_fail(err, INGLE_BUSY, "wait until it is done and try again",
+                       "%s: another program holds this lock", path);
     return ig_os_fail_errno(err, e, path, "lock");
 }
 
@@ -177,7 +185,8 @@ void ig_os_unlock_file(struct ig_lock *l) {
     ig_free(l->mem, l);
 }
 
-/* ---- names and space --------------------------------------------------------------------------------------------- */
+/* ---- names and space
+ * --------------------------------------------------------------------------------------------- */
 
 ingle_status ig_os_rename(const char *from, const char *to, ingle_error *err) {
     char copy[4096];

@@ -1,5 +1,5 @@
-/* Files written at positions, locks and disk space for Windows (part.h says what each call promises). So far compiled
- * with mingw-w64 only, not yet run. */
+/* Files written at positions, locks and disk space for Windows (part.h says what each call
+ * promises). So far compiled with mingw-w64 only, not yet run. */
 #ifdef _WIN32
 #ifndef _WIN32_WINNT
 #define _WIN32_WINNT 0x0601
@@ -19,8 +19,8 @@ struct ig_part {
 
 enum { AT_ONCE = 1 << 30, SHARE_ALL = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE };
 
-static ingle_status open_at(struct ig_part **out, struct ig_mem *mem, const char *path, DWORD access, DWORD how,
-                            ingle_error *err) {
+static ingle_status open_at(struct ig_part **out, struct ig_mem *mem, const char *path,
+                            DWORD access, DWORD how, ingle_error *err) {
     size_t n = strlen(path);
     wchar_t wide[IG_OS_PATH_UNITS];
     *out = NULL;
@@ -43,11 +43,13 @@ static ingle_status open_at(struct ig_part **out, struct ig_mem *mem, const char
     return s;
 }
 
-ingle_status ig_os_part_open(struct ig_part **out, struct ig_mem *mem, const char *path, ingle_error *err) {
+ingle_status ig_os_part_open(struct ig_part **out, struct ig_mem *mem, const char *path,
+                             ingle_error *err) {
     return open_at(out, mem, path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, err);
 }
 
-ingle_status ig_os_part_open_read(struct ig_part **out, struct ig_mem *mem, const char *path, ingle_error *err) {
+ingle_status ig_os_part_open_read(struct ig_part **out, struct ig_mem *mem, const char *path,
+                                  ingle_error *err) {
     return open_at(out, mem, path, GENERIC_READ, OPEN_EXISTING, err);
 }
 
@@ -58,7 +60,8 @@ static OVERLAPPED position(uint64_t at) {
     return o;
 }
 
-ingle_status ig_os_part_write(struct ig_part *p, uint64_t at, const void *bytes, size_t n, ingle_error *err) {
+ingle_status ig_os_part_write(struct ig_part *p, uint64_t at, const void *bytes, size_t n,
+                              ingle_error *err) {
     const char *from = bytes;
     while (n) {
         OVERLAPPED o = position(at);
@@ -73,7 +76,8 @@ ingle_status ig_os_part_write(struct ig_part *p, uint64_t at, const void *bytes,
     return INGLE_OK;
 }
 
-ingle_status ig_os_part_read(struct ig_part *p, uint64_t at, void *bytes, size_t n, size_t *got, ingle_error *err) {
+ingle_status ig_os_part_read(struct ig_part *p, uint64_t at, void *bytes, size_t n, size_t *got,
+                             ingle_error *err) {
     char *to = bytes;
     *got = 0;
     while (*got < n) {
@@ -93,7 +97,8 @@ ingle_status ig_os_part_read(struct ig_part *p, uint64_t at, void *bytes, size_t
 ingle_status ig_os_part_resize(struct ig_part *p, uint64_t size, ingle_error *err) {
     LARGE_INTEGER to;
     to.QuadPart = (LONGLONG)size;
-    if (SetFilePointerEx(p->handle, to, NULL, FILE_BEGIN) && SetEndOfFile(p->handle)) return INGLE_OK;
+    if (SetFilePointerEx(p->handle, to, NULL, FILE_BEGIN) && SetEndOfFile(p->handle))
+        return INGLE_OK;
     return ig_os_fail_system(err, GetLastError(), p->path, "resize");
 }
 
@@ -110,7 +115,8 @@ void ig_os_part_flush_range(struct ig_part *p, uint64_t at, uint64_t n) {
 }
 
 ingle_status ig_os_part_flush(struct ig_part *p, ingle_error *err) {
-    return FlushFileBuffers(p->handle) ? INGLE_OK : ig_os_fail_system(err, GetLastError(), p->path, "write");
+    return FlushFileBuffers(p->handle) ? INGLE_OK
+                                       : ig_os_fail_system(err, GetLastError(), p->path, "write");
 }
 
 void ig_os_part_close(struct ig_part *p) {
@@ -119,14 +125,16 @@ void ig_os_part_close(struct ig_part *p) {
     ig_free(p->mem, p);
 }
 
-/* ---- locks: a file that nobody else may open, and that goes with its handle ----------------------------------------- */
+/* ---- locks: a file that nobody else may open, and that goes with its handle
+ * ----------------------------------------- */
 
 struct ig_lock {
     struct ig_mem *mem;
     HANDLE handle;
 };
 
-ingle_status ig_os_lock_file(struct ig_lock **out, struct ig_mem *mem, const char *path, ingle_error *err) {
+ingle_status ig_os_lock_file(struct ig_lock **out, struct ig_mem *mem, const char *path,
+                             ingle_error *err) {
     wchar_t wide[IG_OS_PATH_UNITS];
     *out = NULL;
     struct ig_lock *l = ig_alloc(mem, sizeof *l);
@@ -142,8 +150,8 @@ ingle_status ig_os_lock_file(struct ig_lock **out, struct ig_mem *mem, const cha
     DWORD e = GetLastError();
     ig_free(mem, l);
     if (e == ERROR_SHARING_VIOLATION || e == ERROR_LOCK_VIOLATION || e == ERROR_DELETE_PENDING)
-        return ig_fail(err, INGLE_BUSY, "wait until it is done and try again", "%s: another program holds this lock",
-                       path);
+        return ig_fail(err, INGLE_BUSY, "wait until it is done and try again",
+                       "%s: another program holds this lock", path);
     return ig_os_fail_system(err, e, path, "lock");
 }
 
@@ -153,7 +161,8 @@ void ig_os_unlock_file(struct ig_lock *l) {
     ig_free(l->mem, l);
 }
 
-/* ---- names and space --------------------------------------------------------------------------------------------- */
+/* ---- names and space
+ * --------------------------------------------------------------------------------------------- */
 
 ingle_status ig_os_rename(const char *from, const char *to, ingle_error *err) {
     wchar_t a[IG_OS_PATH_UNITS], b[IG_OS_PATH_UNITS];
@@ -172,7 +181,8 @@ ingle_status ig_os_remove_folder(const char *path, ingle_error *err) {
 int64_t ig_os_file_size(const char *path) {
     wchar_t wide[IG_OS_PATH_UNITS];
     WIN32_FILE_ATTRIBUTE_DATA a;
-    if (!ig_os_widen(path, wide, IG_OS_PATH_UNITS) || !GetFileAttributesExW(wide, GetFileExInfoStandard, &a) ||
+    if (!ig_os_widen(path, wide, IG_OS_PATH_UNITS) ||
+        !GetFileAttributesExW(wide, GetFileExInfoStandard, &a) ||
         (a.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_DEVICE)))
         return -1;
     return (int64_t)((uint64_t)a.nFileSizeHigh << 32 | a.nFileSizeLow);
@@ -181,7 +191,8 @@ int64_t ig_os_file_size(const char *path) {
 uint64_t ig_os_free_space(const char *folder) {
     wchar_t wide[IG_OS_PATH_UNITS];
     ULARGE_INTEGER mine;
-    if (!ig_os_widen(folder, wide, IG_OS_PATH_UNITS) || !GetDiskFreeSpaceExW(wide, &mine, NULL, NULL))
+    if (!ig_os_widen(folder, wide, IG_OS_PATH_UNITS) ||
+        !GetDiskFreeSpaceExW(wide, &mine, NULL, NULL))
         return UINT64_MAX;
     return mine.QuadPart;
 }

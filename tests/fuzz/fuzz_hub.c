@@ -1,5 +1,6 @@
-/* What the model store reads from the network and from its own folder: lists of files, names, URLs, headers, journals,
- * records. The first byte says which. What comes out must keep its promises: safe names, URLs that parse again. */
+/* What the model store reads from the network and from its own folder: lists of files, names, URLs,
+ * headers, journals, records. The first byte says which. What comes out must keep its promises:
+ * safe names, URLs that parse again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include "hub/choice.h"
@@ -21,7 +22,8 @@ static void list(struct ig_call *c, struct ig_str text) {
         for (size_t k = 0; k < out.n; k++) {
             if (!ig_hub_name_is_safe(ig_str_of(out.files[k].name))) abort();
             for (size_t m = 0; m < k; m++)
-                if (ig_hub_same_name(ig_str_of(out.files[k].name), ig_str_of(out.files[m].name))) abort();
+                if (ig_hub_same_name(ig_str_of(out.files[k].name), ig_str_of(out.files[m].name)))
+                    abort();
         }
     }
 }
@@ -62,7 +64,8 @@ static void headers(struct ig_call *c, struct ig_str text) {
     struct ig_buf b = {.mem = c->mem};
     int64_t first, last, total;
     if (!z) return;
-    if (ig_header_range(ig_header(z, "content-range"), &first, &last, &total) && (last < first || (total >= 0 && total <= last)))
+    if (ig_header_range(ig_header(z, "content-range"), &first, &last, &total) &&
+        (last < first || (total >= 0 && total <= last)))
         abort();
     ig_header_retry_after(ig_header(z, "retry-after"), 1000000000);
     ig_header_next_link(ig_header(z, "link"));
@@ -97,13 +100,16 @@ static void record(struct ig_call *c, struct ig_str text) {
 static void source(struct ig_call *c, struct ig_str text) {
     struct ig_source s;
     char *z = ig_arena_copy(&c->arena, text.p, text.n);
-    if (z && ig_source_parse(c, z, &s, NULL) == INGLE_OK && !s.is_url && (!s.repo || strstr(s.repo, ".."))) abort();
+    if (z && ig_source_parse(c, z, &s, NULL) == INGLE_OK && !s.is_url &&
+        (!s.repo || strstr(s.repo, "..")))
+        abort();
     if (z) ig_source_is_repo(z);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const readers[])(struct ig_call *, struct ig_str) = {list, names, urls, headers, journal, record, source};
+    static void (*const readers[])(struct ig_call *, struct ig_str) = {
+        list, names, urls, headers, journal, record, source};
     struct ig_mem mem = {.limit = 256u << 20};
     struct ig_call c = {.mem = &mem, .arena = {.mem = &mem}, .models = "/m", .own = "/m/.hub"};
     c.set.endpoint = "https://huggingface.co";

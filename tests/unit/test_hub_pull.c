@@ -1,4 +1,5 @@
-/* Pulling through a transport of our own: threads, failures of memory and network at every point, cancelling. */
+/* Pulling through a transport of our own: threads, failures of memory and network at every point,
+ * cancelling. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +46,7 @@ static void *hook(void *ud, void *p, size_t old, size_t now) {
 struct network {
     long requests, fail_at; /* the exchange that fails; 0 = none */
     size_t piece;
-    double delay;           /* seconds between pieces; < 0: nothing comes at all */
+    double delay; /* seconds between pieces; < 0: nothing comes at all */
     bool no_ranges;
     long bytes;
     bool tokens_seen_elsewhere;
@@ -62,12 +63,13 @@ static int wait_beating(const ingle_http_sink *sink, double seconds) {
     return sink->body(sink->ud, NULL, 0);
 }
 
-static ingle_status send(struct network *n, const ingle_http_sink *sink, const uint8_t *p, size_t from, size_t to, bool cut,
-                         ingle_error *e) {
+static ingle_status send(struct network *n, const ingle_http_sink *sink, const uint8_t *p,
+                         size_t from, size_t to, bool cut, ingle_error *e) {
     if (cut) to = from + (to - from) / 2;
     for (size_t at = from; at < to;) {
         size_t step = to - at < n->piece ? to - at : n->piece;
-        if (n->delay && wait_beating(sink, n->delay)) return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
+        if (n->delay && wait_beating(sink, n->delay))
+            return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
         if (sink->body(sink->ud, p + at, step)) return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
         __atomic_add_fetch(&n->bytes, (long)step, __ATOMIC_RELAXED);
         at += step;
@@ -75,8 +77,9 @@ static ingle_status send(struct network *n, const ingle_http_sink *sink, const u
     return cut ? ig_fail(e, INGLE_IO, NULL, "cut") : INGLE_OK;
 }
 
-static ingle_status serve(struct network *n, const ingle_http_request *r, const ingle_http_sink *sink, const uint8_t *p,
-                          size_t size, bool cut, ingle_error *e) {
+static ingle_status serve(struct network *n, const ingle_http_request *r,
+                          const ingle_http_sink *sink, const uint8_t *p, size_t size, bool cut,
+                          ingle_error *e) {
     char headers[200];
     const char *range = strstr(r->headers, "Range: bytes=");
     size_t from = 0, to = size;
@@ -90,37 +93,45 @@ static ingle_status serve(struct network *n, const ingle_http_request *r, const 
         assert_true(from < to);
     }
     if (status == 206)
-        snprintf(headers, sizeof headers, "content-length: %zu\ncontent-range: bytes %zu-%zu/%zu\n", to - from, from, to - 1,
-                 size);
+        snprintf(headers, sizeof headers, "content-length: %zu\ncontent-range: bytes %zu-%zu/%zu\n",
+                 to - from, from, to - 1, size);
     else
         snprintf(headers, sizeof headers, "content-length: %zu\n", size);
     if (answer(sink, status, headers)) return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
     return send(n, sink, p, from, to, cut, e);
 }
 
-static ingle_status network(void *ud, const ingle_http_request *r, const ingle_http_sink *sink, ingle_error *e) {
+static ingle_status network(void *ud, const ingle_http_request *r, const ingle_http_sink *sink,
+                            ingle_error *e) {
     struct network *n = ud;
     long number = __atomic_add_fetch(&n->requests, 1, __ATOMIC_RELAXED);
     bool cut = n->fail_at && number == n->fail_at;
-    if (n->delay < 0) return wait_beating(sink, 60) ? ig_fail(e, INGLE_CANCELLED, NULL, "stopped") : INGLE_OK;
+    if (n->delay < 0)
+        return wait_beating(sink, 60) ? ig_fail(e, INGLE_CANCELLED, NULL, "stopped") : INGLE_OK;
     if (strstr(r->headers, "Authorization") && !strstr(r->url, "https://hub.test/"))
         __atomic_store_n(&n->tokens_seen_elsewhere, true, __ATOMIC_RELAXED);
     if (cut && number % 2) return ig_fail(e, INGLE_IO, NULL, "no route");
     if (strcmp(r->url, "https://hub.test/api/models/o/r/tree/main?recursive=1") == 0) {
         char text[600];
-        int len = snprintf(text, sizeof text,
-                           "[{\"type\":\"file\",\"path\":\"big-Q4_K_M.gguf\",\"size\":%d,\"lfs\":{\"oid\":\"%s\",\"size\":%d}},"
-                           "{\"type\":\"file\",\"path\":\"small-Q8_0.gguf\",\"size\":%d,\"oid\":\"5a\"}]",
-                           BIG, content_sha, BIG, SMALL);
-        if (answer(sink, 200, "content-type: application/json\n")) return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
+        int len =
+            snprintf(text, sizeof text,
+                     "[{\"type\":\"file\",\"path\":\"big-Q4_K_M.gguf\",\"size\":%d,\"lfs\":{"
+                     "\"oid\":\"%s\",\"size\":%d}},"
+                     "{\"type\":\"file\",\"path\":\"small-Q8_0.gguf\",\"size\":%d,\"oid\":\"5a\"}]",
+                     BIG, content_sha, BIG, SMALL);
+        if (answer(sink, 200, "content-type: application/json\n"))
+            return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
         return send(n, sink, (const uint8_t *)text, 0, (size_t)len, cut, e);
     }
     if (strstr(r->url, "https://hub.test/o/r/resolve/main/big")) {
-        if (answer(sink, 302, "location: https://cdn.test/big?signed\n")) return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
+        if (answer(sink, 302, "location: https://cdn.test/big?signed\n"))
+            return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
         return INGLE_OK;
     }
-    if (strcmp(r->url, "https://cdn.test/big?signed") == 0) return serve(n, r, sink, content, BIG, cut, e);
-    if (strstr(r->url, "https://hub.test/o/r/resolve/main/small")) return serve(n, r, sink, content, SMALL, cut, e);
+    if (strcmp(r->url, "https://cdn.test/big?signed") == 0)
+        return serve(n, r, sink, content, BIG, cut, e);
+    if (strstr(r->url, "https://hub.test/o/r/resolve/main/small"))
+        return serve(n, r, sink, content, SMALL, cut, e);
     answer(sink, 404, "");
     return INGLE_OK;
 }
@@ -163,8 +174,11 @@ static ingle_hub *open_hub(struct failing *f, struct network *n) {
     ingle_hub *h = NULL;
     struct ig_mem mem = {.hook = hook, .ud = f};
     if (ig_hub_open(&h, mem, network, n, &err)) return NULL;
-    const char *const rows[][2] = {{"home", home}, {"endpoint", "https://hub.test"}, {"token", "secret"},
-                                   {"range-bytes", "1048576"}, {"retries", "2"}};
+    const char *const rows[][2] = {{"home", home},
+                                   {"endpoint", "https://hub.test"},
+                                   {"token", "secret"},
+                                   {"range-bytes", "1048576"},
+                                   {"retries", "2"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (ingle_hub_set(h, rows[i][0], rows[i][1], &err)) {
             ingle_hub_close(h);
@@ -240,8 +254,8 @@ static void test_network_fails_anywhere(void **state) {
     }
 }
 
-/* Each allocation fails once, or from then on: an error or success, never a crash, a leak or half a file; and the next
- * pull succeeds. */
+/* Each allocation fails once, or from then on: an error or success, never a crash, a leak or half a
+ * file; and the next pull succeeds. */
 static void test_memory_fails_anywhere(void **state) {
     (void)state;
     long failures = 0;
@@ -253,17 +267,22 @@ static void test_memory_fails_anywhere(void **state) {
                 struct network n = {.piece = 1 << 20};
                 ingle_hub *h = open_hub(&f, &n);
                 size_t used = h ? ig_mem_used(&h->mem) : 0;
-                ingle_status s = h ? ingle_hub_pull(h, small ? "o/r:q8_0" : "o/r", NULL, NULL, NULL, NULL, &err)
-                                   : INGLE_NO_MEMORY;
+                ingle_status s =
+                    h ? ingle_hub_pull(h, small ? "o/r:q8_0" : "o/r", NULL, NULL, NULL, NULL, &err)
+                      : INGLE_NO_MEMORY;
                 bool reached = f.count >= i;
                 if (h) {
                     struct failing none = {0};
                     h->mem.ud = &none;
-                    assert_int_equal(ig_mem_used(&h->mem), used); /* nothing leaks from a pull that failed */
+                    assert_int_equal(ig_mem_used(&h->mem),
+                                     used); /* nothing leaks from a pull that failed */
                     const char *name = small ? "small-Q8_0.gguf" : "big-Q4_K_M.gguf";
-                    if (s) assert_true(s == INGLE_NO_MEMORY || s == INGLE_IO || s == INGLE_NOT_FOUND);
+                    if (s)
+                        assert_true(s == INGLE_NO_MEMORY || s == INGLE_IO || s == INGLE_NOT_FOUND);
                     if (!s || is_there(name)) assert_true(holds(name, small ? SMALL : BIG));
-                    assert_int_equal(ingle_hub_pull(h, small ? "o/r:q8_0" : "o/r", NULL, NULL, NULL, NULL, &err), INGLE_OK);
+                    assert_int_equal(
+                        ingle_hub_pull(h, small ? "o/r:q8_0" : "o/r", NULL, NULL, NULL, NULL, &err),
+                        INGLE_OK);
                     assert_true(holds(name, small ? SMALL : BIG));
                     assert_int_equal(ig_mem_used(&h->mem), used);
                     ingle_hub_close(h);
@@ -276,7 +295,8 @@ static void test_memory_fails_anywhere(void **state) {
     assert_true(failures > 100);
 }
 
-/* A process that is killed at any moment leaves nothing half under a final name, and the next one finishes. */
+/* A process that is killed at any moment leaves nothing half under a final name, and the next one
+ * finishes. */
 static void test_killed_at_any_moment(void **state) {
     (void)state;
     unsigned seed = 7, finished = 0;
@@ -287,7 +307,8 @@ static void test_killed_at_any_moment(void **state) {
             struct failing f = {0};
             struct network n = {.piece = 200000};
             ingle_hub *h = open_hub(&f, &n);
-            _exit(!h || ingle_hub_pull(h, i % 2 ? "o/r" : "o/r:q8_0", NULL, NULL, NULL, NULL, NULL) != INGLE_OK);
+            _exit(!h || ingle_hub_pull(h, i % 2 ? "o/r" : "o/r:q8_0", NULL, NULL, NULL, NULL,
+                                       NULL) != INGLE_OK);
         }
         seed = seed * 1664525u + 1013904223u;
         usleep(seed >> 8 & 0x7fff); /* up to 33 ms */
@@ -340,9 +361,11 @@ static void test_cancel(void **state) {
         struct network n = {.piece = 65536, .delay = rows[i].delay};
         struct stopper s = {.stop_at = rows[i].at};
         ingle_hub *h = open_hub(&f, &n);
-        assert_int_equal(ingle_hub_pull(h, "o/r", stop_later, &s, NULL, NULL, &err), INGLE_CANCELLED);
+        assert_int_equal(ingle_hub_pull(h, "o/r", stop_later, &s, NULL, NULL, &err),
+                         INGLE_CANCELLED);
         double took = ig_os_seconds() - s.asked_at;
-        if (took > 0.5) fail_msg("cancelling took %.3f s", took); /* 50 ms; the machine of a test may be busy */
+        if (took > 0.5)
+            fail_msg("cancelling took %.3f s", took); /* 50 ms; the machine of a test may be busy */
         assert_false(is_there("big-Q4_K_M.gguf"));
         ingle_hub_close(h);
     }
@@ -367,7 +390,8 @@ static void test_threads_share_a_pull(void **state) {
     ingle_hub *h = open_hub(&f, &n);
     pthread_t threads[4];
     void *result;
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, pull_thread, h), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, pull_thread, h), 0);
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], &result);
         assert_int_equal((uintptr_t)result, INGLE_OK);
