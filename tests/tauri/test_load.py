@@ -27,13 +27,19 @@ def test_frame_rate_while_a_model_writes(app, real, report):
     app.run("load", "smollm2")
     request = {"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], "maxTokens": 1000,
                "options": {"ignore-eos": True}}
-    pairs = [app.run("framesDuring", request, 2000) for _ in range(5 if STRICT else 3)]
+    pairs = []
+    for _ in range(7 if STRICT else 3):
+        # An answer that scrolls makes frames of its own, so each pair begins with an empty page.
+        app.reload()
+        app.run("frames", 500)
+        pairs.append(app.run("framesDuring", request, 1500))
     idle = statistics.median(pair["idle"]["fps"] for pair in pairs)
     busy = statistics.median(pair["busy"]["fps"] for pair in pairs)
     longest = max(pair["busy"]["longestMs"] for pair in pairs)
     assert all(pair["state"]["tokens"] > 3 for pair in pairs), "the model did not write"
+    speed = statistics.median(pair["state"]["timings"]["tokensPerSecond"] for pair in pairs)
     report("frames a second", f"idle {idle:.1f}, while writing {busy:.1f} = {100 * busy / idle:.1f} % "
-                              f"(longest frame {longest:.0f} ms)")
+                              f"({speed:.0f} tokens/s, longest frame {longest:.0f} ms)")
     assert busy >= (0.95 if STRICT else 0.475) * idle
 
 
