@@ -20,8 +20,17 @@ static void put_time(char out[32], double seconds) {
         snprintf(out, 32, "  %.1f h left", seconds / 3600);
 }
 
+/* Both ends of a long name: what tells files apart stands at the end. */
+static void shorten(char out[40], const char *name, size_t most) {
+    size_t n = strlen(name), tail = most / 2 + 2;
+    if (n <= most)
+        snprintf(out, 40, "%s", name);
+    else
+        snprintf(out, 40, "%.*s..%s", (int)(most - tail - 2), name, name + n - tail);
+}
+
 static void format_line(char *out, size_t cap, const ingle_hub_progress *p) {
-    char done[24], total[24], left[32], file[80];
+    char done[24], total[24], left[32], name[40], file[80];
     const char *verb = strcmp(p->phase, "verify") == 0 ? "checking "
                        : strcmp(p->phase, "wait") == 0 ? "waiting for "
                                                        : "";
@@ -31,11 +40,11 @@ static void format_line(char *out, size_t cap, const ingle_hub_progress *p) {
         snprintf(out, cap, "asking the server");
         return;
     }
+    shorten(name, p->file[0] ? p->file : "another program's pull", p->files > 1 ? 18 : 24);
     if (p->files > 1)
-        snprintf(file, sizeof file, "%.40s (%d/%d)", p->file, (int)p->file_index + 1,
-                 (int)p->files);
+        snprintf(file, sizeof file, "%s (%d/%d)", name, (int)p->file_index + 1, (int)p->files);
     else
-        snprintf(file, sizeof file, "%.48s", p->file[0] ? p->file : "another program's pull");
+        snprintf(file, sizeof file, "%s", name);
     if (p->bytes_total > 0) {
         cli_format_bytes(total, p->bytes_total);
         snprintf(out, cap, "%s%s %3.0f %%  %s of %s  %.1f MB/s%s", verb, file,

@@ -10,8 +10,7 @@
 #include "journal.h"
 #include "url.h"
 
-/* ---- waiting for a lock
- * -------------------------------------------------------------------------------------------- */
+/* ---- waiting for a lock ---- */
 
 /* What the other one has so far, read with an arena of its own: this is called for as long as it
  * takes. */

@@ -148,8 +148,7 @@ struct ig_str ig_hub_model_name(struct ig_str file) {
     return file;
 }
 
-/* ---- block types in names
- * ------------------------------------------------------------------------------------------ */
+/* ---- block types in names ---- */
 
 bool ig_hub_has_type(struct ig_str path, struct ig_str type) {
     if (!type.n) return false;

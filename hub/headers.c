@@ -94,8 +94,7 @@ int64_t ig_header_retry_after(struct ig_str v, int64_t now) {
     return at > now ? at - now : 0;
 }
 
-/* ---- Content-Disposition and Link
- * ---------------------------------------------------------------------------------- */
+/* ---- Content-Disposition and Link ---- */
 
 /* The value of parameter `name` ("filename="), without quotes. */
 static bool parameter(struct ig_str v, const char *name, struct ig_buf *out) {

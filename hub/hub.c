@@ -146,8 +146,7 @@ ingle_status ingle_hub_set(ingle_hub *h, const char *name, const char *value, in
     return s;
 }
 
-/* ---- the frame of a call
- * ------------------------------------------------------------------------------------------- */
+/* ---- the frame of a call ---- */
 
 static bool default_home(struct ig_buf *b) {
     const char *own = ig_os_env("INGLE_HOME");

@@ -130,8 +130,7 @@ static ingle_status take_over(struct ig_pull *p, ingle_error *err) {
     return INGLE_OK;
 }
 
-/* ---- is it here already?
- * ------------------------------------------------------------------------------------------- */
+/* ---- is it here already? ---- */
 
 static ingle_status same_content(struct ig_pull *p, const struct ig_record *r, bool *same,
                                  ingle_error *err) {

@@ -25,8 +25,7 @@ static int fail_now(struct ig_transfer *t, ingle_status s, const ingle_error *er
     return 1;
 }
 
-/* ---- the head of an answer (under the lock)
- * ------------------------------------------------------------------------ */
+/* ---- the head of an answer (under the lock) ---- */
 
 /* A strong ETag, else the date of the last change; either fits If-Range. Empty: nothing that
  * identifies the content. */

@@ -185,8 +185,7 @@ void ig_os_unlock_file(struct ig_lock *l) {
     ig_free(l->mem, l);
 }
 
-/* ---- names and space
- * --------------------------------------------------------------------------------------------- */
+/* ---- names and space ---- */
 
 ingle_status ig_os_rename(const char *from, const char *to, ingle_error *err) {
     char copy[4096];

@@ -125,8 +125,7 @@ void ig_os_part_close(struct ig_part *p) {
     ig_free(p->mem, p);
 }
 
-/* ---- locks: a file that nobody else may open, and that goes with its handle
- * ----------------------------------------- */
+/* ---- locks: a file that nobody else may open, and that goes with its handle ---- */
 
 struct ig_lock {
     struct ig_mem *mem;
@@ -161,8 +160,7 @@ void ig_os_unlock_file(struct ig_lock *l) {
     ig_free(l->mem, l);
 }
 
-/* ---- names and space
- * --------------------------------------------------------------------------------------------- */
+/* ---- names and space ---- */
 
 ingle_status ig_os_rename(const char *from, const char *to, ingle_error *err) {
     wchar_t a[IG_OS_PATH_UNITS], b[IG_OS_PATH_UNITS];

@@ -411,8 +411,7 @@ static void test_tree_and_choice(void **state) {
     ig_arena_free(&c->arena);
 }
 
-/* ---- journals and records
- * ------------------------------------------------------------------------------------------ */
+/* ---- journals and records ---- */
 
 static void test_journal(void **state) {
     (void)state;
