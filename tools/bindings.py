@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SYS = ROOT / "bindings/rust/ingle-sys"
 HEADERS = [(ROOT / "include/ingle.h", SYS / "src/bindings.rs"), (ROOT / "hub/hub.h", SYS / "src/hub.rs")]
-ROWS = SYS / "tests/layout_rows.rs"
+ROWS = SYS / "tests/layout/rows.rs"
 
 SCALARS = {
     "void": "c_void", "char": "c_char", "int": "c_int", "unsigned": "c_uint", "unsigned int": "c_uint",

@@ -270,8 +270,8 @@ impl Receiver {
         })
     }
 
-    fn finish(self: Box<Self>, request: u64, result: Result<Done>) {
-        let Receiver { call, outcome, last_ended, panic, .. } = *self;
+    fn finish(self, request: u64, result: Result<Done>) {
+        let Receiver { call, outcome, last_ended, panic, .. } = self;
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(call)));
         let panic = panic.or(dropped.err());
         let result = match panic {
@@ -301,7 +301,8 @@ unsafe extern "C" fn on_raw(ud: *mut c_void, raw: *const sys::ingle_event) -> c_
     if event::is_last(raw) {
         let result = result.unwrap_or_else(|| Err(Error::new(Code::Internal, "an end that cannot be read")));
         // SAFETY: made by `Box::into_raw`; no event follows.
-        unsafe { Box::from_raw(ud.cast::<Receiver>()) }.finish(raw.request, result);
+        let receiver = unsafe { Box::from_raw(ud.cast::<Receiver>()) };
+        receiver.finish(raw.request, result);
     }
     c_int::from(flow.is_break())
 }

@@ -47,7 +47,7 @@ macro_rules! values {
     };
 }
 
-include!("layout_rows.rs");
+include!("rows.rs");
 
 /// The folder with `include`, as the build script found it.
 fn root() -> PathBuf {
