@@ -44,7 +44,8 @@ function parsed(argv) {
 export function parse(argv) {
   const { values, positionals } = parsed(argv);
   if (values.help || values.version) return values;
-  if (positionals.length > 1) throw new UsageError(`one name, not ${positionals.length}: ${positionals.join(' ')}`);
+  if (positionals.length > 1)
+    throw new UsageError(`one name, not ${positionals.length}: ${positionals.join(' ')}`);
   const [name] = positionals;
   const problem =
     (name !== undefined && checkName(name)) ||

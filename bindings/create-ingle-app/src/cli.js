@@ -32,17 +32,19 @@ async function complete(options) {
     ? await ask(`Template: ${TEMPLATES.join(' or ')}`, TEMPLATES[0], checkTemplate)
     : TEMPLATES[0];
   const identifier = `com.example.${names(options.name).crate}`;
-  options.identifier ??= talks
-    ? await ask('Identifier', identifier, checkIdentifier)
-    : identifier;
+  options.identifier ??= talks ? await ask('Identifier', identifier, checkIdentifier) : identifier;
   return options;
 }
 
 function next(folder, options) {
   const steps = [
     `cd ${relative(process.cwd(), folder) || '.'}`,
-    ...(options.local ? [`npm --prefix ${options.local}/bindings/tauri-plugin-ingle/guest-js ci`] : []),
-    ...(options.local ? [`npm --prefix ${options.local}/bindings/tauri-plugin-ingle/guest-js run build`] : []),
+    ...(options.local
+      ? [`npm --prefix ${options.local}/bindings/tauri-plugin-ingle/guest-js ci`]
+      : []),
+    ...(options.local
+      ? [`npm --prefix ${options.local}/bindings/tauri-plugin-ingle/guest-js run build`]
+      : []),
     'npm install',
     'npm run tauri dev',
   ];

@@ -41,22 +41,34 @@ async function refuseUnlessEmpty(folder) {
   }
   const rest = entries.filter((name) => name !== '.git');
   if (rest.length > 0)
-    throw new Error(`${folder} is not empty (${rest.slice(0, 3).join(', ')}${rest.length > 3 ? ', ...' : ''})`);
+    throw new Error(
+      `${folder} is not empty (${rest.slice(0, 3).join(', ')}${rest.length > 3 ? ', ...' : ''})`,
+    );
 }
 
 function checkCheckout(path) {
-  for (const part of ['bindings/tauri-plugin-ingle/Cargo.toml', 'bindings/tauri-plugin-ingle/guest-js/package.json'])
-    if (!existsSync(join(path, part))) throw new Error(`${path} is no checkout of ingle: it has no ${part}`);
+  for (const part of [
+    'bindings/tauri-plugin-ingle/Cargo.toml',
+    'bindings/tauri-plugin-ingle/guest-js/package.json',
+  ])
+    if (!existsSync(join(path, part)))
+      throw new Error(`${path} is no checkout of ingle: it has no ${part}`);
 }
 
 async function list(folder) {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  return entries.filter((e) => e.isFile()).map((e) => join(e.parentPath ?? e.path, e.name)).sort();
+  return entries
+    .filter((e) => e.isFile())
+    .map((e) => join(e.parentPath ?? e.path, e.name))
+    .sort();
 }
 
 /** npm leaves .gitignore files out of a package, so they have another name there. */
 function target(path) {
-  return path.split(sep).join('/').replace(/(^|\/)_gitignore$/, '$1.gitignore');
+  return path
+    .split(sep)
+    .join('/')
+    .replace(/(^|\/)_gitignore$/, '$1.gitignore');
 }
 
 function fill({ name, identifier, local }) {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -42,7 +51,15 @@ const SHARED = [
   'src-tauri/tauri.conf.json',
 ];
 const OWN = {
-  'react-ts': ['index.html', 'src/App.tsx', 'src/Chat.tsx', 'src/main.tsx', 'src/style.css', 'tsconfig.json', 'vite.config.ts'],
+  'react-ts': [
+    'index.html',
+    'src/App.tsx',
+    'src/Chat.tsx',
+    'src/main.tsx',
+    'src/style.css',
+    'tsconfig.json',
+    'vite.config.ts',
+  ],
   vanilla: ['src/index.html', 'src/main.js', 'src/style.css'],
 };
 
@@ -77,18 +94,24 @@ for (const template of Object.keys(OWN)) {
       assert.equal(conf.identifier, 'org.example.mine');
       assert.equal(conf.mainBinaryName, crate);
       assert.match(conf.app.security.csp, /connect-src ipc: http:\/\/ipc\.localhost/);
-      for (const icon of conf.bundle.icon) assert.ok(existsSync(join(folder(), 'src-tauri', icon)), icon);
+      for (const icon of conf.bundle.icon)
+        assert.ok(existsSync(join(folder(), 'src-tauri', icon)), icon);
       assert.deepEqual(json('src-tauri/capabilities/default.json').permissions, [
         'core:default',
         'ingle:default',
         'ingle:allow-download',
       ]);
-      assert.match(readFileSync(join(folder(), 'src-tauri/Cargo.toml'), 'utf8'), new RegExp(`name = "${crate}"`));
+      assert.match(
+        readFileSync(join(folder(), 'src-tauri/Cargo.toml'), 'utf8'),
+        new RegExp(`name = "${crate}"`),
+      );
     });
 
     it('copies the icons bit by bit', () => {
       const icon = readFileSync(join(folder(), 'src-tauri/icons/icon.png'));
-      const own = readFileSync(new URL('../templates/shared/src-tauri/icons/icon.png', import.meta.url));
+      const own = readFileSync(
+        new URL('../templates/shared/src-tauri/icons/icon.png', import.meta.url),
+      );
       assert.ok(icon.equals(own));
     });
 
@@ -123,7 +146,9 @@ describe('the command line', () => {
 
   it('takes a path', () => {
     assert.equal(create(join('deep', 'down', 'app-one')).status, 0);
-    const conf = JSON.parse(readFileSync(join(root, 'deep/down/app-one/src-tauri/tauri.conf.json'), 'utf8'));
+    const conf = JSON.parse(
+      readFileSync(join(root, 'deep/down/app-one/src-tauri/tauri.conf.json'), 'utf8'),
+    );
     assert.equal(conf.productName, 'App One');
     assert.equal(conf.identifier, 'com.example.app-one');
   });
@@ -169,9 +194,11 @@ describe('names', () => {
 
   it('knows good from bad', () => {
     for (const name of ['app', 'my-app', 'a1_b']) assert.equal(checkName(name), null);
-    for (const name of ['', '.', '..', '-a', 'ä', 'a"b', 'a\nb', 'self', 'Tauri']) assert.ok(checkName(name), name);
+    for (const name of ['', '.', '..', '-a', 'ä', 'a"b', 'a\nb', 'self', 'Tauri'])
+      assert.ok(checkName(name), name);
     assert.equal(checkIdentifier('com.example.my-app'), null);
-    for (const id of ['com', 'com.', '.com', 'com..x', 'com.x_y', 'com.x/y']) assert.ok(checkIdentifier(id), id);
+    for (const id of ['com', 'com.', '.com', 'com..x', 'com.x_y', 'com.x/y'])
+      assert.ok(checkIdentifier(id), id);
   });
 });
 
@@ -179,14 +206,25 @@ describe('the package', () => {
   it('holds the templates and not the tests', () => {
     const folder = fileURLToPath(new URL('..', import.meta.url));
     const listed = JSON.parse(
-      execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+      execFileSync('npm', ['pack', '--dry-run', '--json'], {
+        cwd: folder,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
     );
-    const paths = (Array.isArray(listed) ? listed[0] : Object.values(listed)[0]).files.map((f) => f.path);
+    const paths = (Array.isArray(listed) ? listed[0] : Object.values(listed)[0]).files.map(
+      (f) => f.path,
+    );
     for (const file of SHARED.filter((f) => f !== 'package.json' && !f.endsWith('tauri.conf.json')))
-      assert.ok(paths.includes(`templates/shared/${file.replace('.gitignore', '_gitignore')}`), file);
+      assert.ok(
+        paths.includes(`templates/shared/${file.replace('.gitignore', '_gitignore')}`),
+        file,
+      );
     for (const [template, own] of Object.entries(OWN))
       for (const file of own) assert.ok(paths.includes(`templates/${template}/${file}`), file);
-    assert.ok(paths.includes('src/cli.js') && paths.includes('LICENSE') && paths.includes('README.md'));
+    assert.ok(
+      paths.includes('src/cli.js') && paths.includes('LICENSE') && paths.includes('README.md'),
+    );
     assert.ok(!paths.some((p) => p.startsWith('test')));
     assert.ok(statSync(cli).mode & 0o100, 'the command is not executable');
   });
@@ -200,13 +238,21 @@ describe('with --local', { skip: process.env.INGLE_TEST_LOCAL !== '1' }, () => {
       const result = create(name, '--template', template, '--local', checkout);
       assert.equal(result.status, 0, result.stderr);
       const cwd = join(root, name);
-      const run = (command, args, where = cwd) => execFileSync(command, args, { cwd: where, encoding: 'utf8', stdio: 'pipe', maxBuffer: 1 << 28 });
+      const run = (command, args, where = cwd) =>
+        execFileSync(command, args, {
+          cwd: where,
+          encoding: 'utf8',
+          stdio: 'pipe',
+          maxBuffer: 1 << 28,
+        });
       run('npm', ['install', '--no-audit', '--no-fund']);
       if (template === 'react-ts') {
         run('npm', ['run', 'build']);
         assert.ok(existsSync(join(cwd, 'dist/index.html')));
       } else run(process.execPath, ['--check', 'src/main.js']);
-      const metadata = JSON.parse(run('cargo', ['metadata', '--format-version', '1'], join(cwd, 'src-tauri')));
+      const metadata = JSON.parse(
+        run('cargo', ['metadata', '--format-version', '1'], join(cwd, 'src-tauri')),
+      );
       const plugin = metadata.packages.find((p) => p.name === 'tauri-plugin-ingle');
       assert.ok(plugin.manifest_path.startsWith(join(checkout, 'bindings')));
     });

@@ -3,7 +3,14 @@ import { NARROW, useMedia } from '../hooks/useMedia';
 import { toggleSidebar, useShortcuts } from '../hooks/useShortcuts';
 import { chat, start } from '../lib/chat';
 import { resumeWatching } from '../lib/downloads';
-import { chooseDefault, chooseDownloaded, loadModel, models, refreshModels } from '../lib/models';
+import {
+  askDevices,
+  chooseDefault,
+  chooseDownloaded,
+  loadModel,
+  models,
+  refreshModels,
+} from '../lib/models';
 import { settings } from '../lib/settings';
 import { ui } from '../lib/ui';
 import { failureOf } from '../lib/errors';
@@ -19,6 +26,7 @@ import { Welcome } from './Welcome';
 async function boot(): Promise<void> {
   chooseDefault(await refreshModels());
   await start();
+  void askDevices();
   void resumeWatching(chooseDownloaded);
   const { model } = settings.value;
   if (model === null) return;

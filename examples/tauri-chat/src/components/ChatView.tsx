@@ -1,6 +1,6 @@
-import { chat, send } from '../lib/chat';
+import { chat, send, start } from '../lib/chat';
 import { live } from '../lib/live';
-import { models } from '../lib/models';
+import { models, selectModel } from '../lib/models';
 import { settings } from '../lib/settings';
 import { useStore } from '../lib/store';
 import { Composer } from './Composer';
@@ -13,12 +13,21 @@ export function ChatView() {
   const current = useStore(chat, (s) => s.current);
   const historyError = useStore(chat, (s) => s.error);
   const modelError = useStore(models, (s) => s.error);
-  const error = historyError ?? modelError;
+  const model = useStore(settings, (s) => s.model);
   return (
     <div className="chat">
       {current === null ? <Empty /> : <Messages />}
       <div className="column foot">
-        {error && <ErrorNotice failure={error} />}
+        {historyError ? (
+          <ErrorNotice failure={historyError} onRetry={() => void start()} />
+        ) : (
+          modelError && (
+            <ErrorNotice
+              failure={modelError}
+              onRetry={model === null ? undefined : () => void selectModel(model)}
+            />
+          )
+        )}
         <Composer />
         <StatusLine />
       </div>

@@ -1,7 +1,7 @@
 import { chat } from '../lib/chat';
 import { count, percent, speed } from '../lib/format';
 import { live } from '../lib/live';
-import { models } from '../lib/models';
+import { deviceName, models } from '../lib/models';
 import { settings } from '../lib/settings';
 import { branch } from '../lib/tree';
 import { useStore } from '../lib/store';
@@ -10,6 +10,7 @@ import { useStore } from '../lib/store';
 export function StatusLine() {
   const { model, context } = useStore(settings, (s) => s);
   const loaded = useStore(models, (s) => (model === null ? undefined : s.loaded[model]));
+  const devices = useStore(models, (s) => s.devices);
   const current = useStore(chat, (s) => s.current);
   const messages = useStore(chat, (s) => s.messages);
   const head = useStore(chat, (s) => s.conversations.find((c) => c.id === s.current)?.head ?? null);
@@ -24,7 +25,7 @@ export function StatusLine() {
   const limit = loaded && (context > 0 ? context : Math.min(loaded.info.context, 4096));
   return (
     <div className="status-line">
-      <span data-testid="device">{loaded ? loaded.device : ''}</span>
+      <span data-testid="device">{loaded ? deviceName(loaded.device, devices) : ''}</span>
       <span data-testid="speed">{tokensPerSecond !== null && speed(tokensPerSecond)}</span>
       {limit !== undefined && (
         <span className="context" data-testid="context" title="How much of the context is used">

@@ -51,7 +51,7 @@ function StoredRow({
         {failure && <ErrorNotice failure={failure} />}
       </div>
       <div className="row">
-        {!model.complete && model.source !== null && (
+        {!model.complete && model.source && (
           <button
             type="button"
             data-testid="download-resume"

@@ -44,6 +44,7 @@ async function guarded<T>(work: Promise<T>): Promise<T | undefined> {
 
 /** Reads the history, takes up the streams that still run and opens the conversation that was open. */
 export async function start(): Promise<void> {
+  chat.set({ error: null });
   await guarded(
     (async () => {
       chat.set({ conversations: await db.conversations() });

@@ -9,8 +9,8 @@ export interface Explained {
 }
 
 const EXPLAINED: Record<string, Explained> = {
-  not_found: { title: 'The model is not there', remedies: ['choose'] },
-  bad_file: { title: 'The model file cannot be read', remedies: ['choose'] },
+  not_found: { title: 'The model is not there', remedies: ['choose', 'retry'] },
+  bad_file: { title: 'The model file cannot be read', remedies: ['choose', 'retry'] },
   unsupported: { title: 'This model cannot be run', remedies: ['choose'] },
   bad_template: { title: 'The chat format of this model cannot be used', remedies: ['choose'] },
   no_memory: { title: 'There is not enough memory', remedies: ['free', 'choose', 'retry'] },

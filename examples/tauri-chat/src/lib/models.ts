@@ -1,6 +1,6 @@
 import { failureOf } from './errors';
 import * as ingle from 'tauri-plugin-ingle-api';
-import type { Model, StoredModel } from 'tauri-plugin-ingle-api';
+import type { Device, Model, StoredModel } from 'tauri-plugin-ingle-api';
 import { change, settings } from './settings';
 import { Store } from './store';
 import type { Failure } from './types';
@@ -12,9 +12,13 @@ interface Models {
   loaded: Record<string, Model>;
   loading: { model: string; done: number; what: string } | null;
   error: Failure | null;
+  /** What this computer can compute on; empty until it was asked. */
+  devices: Device[];
 }
 
-export const models = new Store<Models>({ stored: null, loaded: {}, loading: null, error: null });
+const EMPTY: Models = { stored: null, loaded: {}, loading: null, error: null, devices: [] };
+
+export const models = new Store<Models>(EMPTY);
 
 export async function refreshModels(): Promise<StoredModel[]> {
   try {
@@ -127,6 +131,18 @@ export async function remove(model: string): Promise<void> {
   chooseDefault(await refreshModels());
 }
 
+export async function askDevices(): Promise<void> {
+  // Only for show: without an answer the page names the device by its id.
+  const devices = await ingle.devices().catch(() => []);
+  models.set({ devices });
+}
+
+/** "AMD EPYC, avx512" for "cpu" */
+export function deviceName(id: string, devices: readonly Device[]): string {
+  const device = devices.find((d) => d.id === id);
+  return device ? [device.name, device.kernels].filter(Boolean).join(', ') : id;
+}
+
 /** A finished download answers from now on, unless another model does already. */
 export function chooseDownloaded(model: StoredModel): void {
   if (settings.value.model === null) void selectModel(model.name);
@@ -135,5 +151,5 @@ export function chooseDownloaded(model: StoredModel): void {
 /** For tests. */
 export function resetModels(): void {
   loadings = new Map();
-  models.set({ stored: null, loaded: {}, loading: null, error: null });
+  models.set(EMPTY);
 }

@@ -42,7 +42,7 @@ function loaded(model: string): LoadedModel {
     name: model,
     path,
     loadSeconds: 0.4,
-    device: 'CPU, AVX2, 4 threads',
+    device: 'cpu',
     info: {
       path,
       name: model,
@@ -76,6 +76,26 @@ function loaded(model: string): LoadedModel {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const devices = [
+  {
+    id: 'cpu',
+    kind: 'cpu',
+    name: 'Example CPU at 3.2 GHz',
+    cores: 4,
+    memoryBytes: 16e9,
+    kernels: 'AVX2',
+    usable: true,
+  },
+  {
+    id: 'gpu0',
+    kind: 'gpu',
+    name: 'Example GPU',
+    memoryBytes: 4e9,
+    usable: false,
+    reason: 'this build has no kernels for it',
+  },
+];
+
 export const modelCommands: Commands = {
   'plugin:ingle|list_models': () => store.map((m) => ({ ...m })),
   'plugin:ingle|load_model': async ({ model, onEvent }) => {
@@ -104,28 +124,11 @@ export const modelCommands: Commands = {
     store.splice(at, 1);
     return null;
   },
+  'plugin:ingle|devices': () => devices,
   'plugin:ingle|doctor': () => ({
     version: '0.1.0',
     system: {},
-    devices: [
-      {
-        id: 'cpu',
-        kind: 'cpu',
-        name: 'Example CPU at 3.2 GHz',
-        cores: 4,
-        memoryBytes: 16e9,
-        kernels: 'AVX2',
-        usable: true,
-      },
-      {
-        id: 'gpu0',
-        kind: 'gpu',
-        name: 'Example GPU',
-        memoryBytes: 4e9,
-        usable: false,
-        reason: 'this build has no kernels for it',
-      },
-    ],
+    devices,
     model: null,
     speed: null,
     problems: [

@@ -334,7 +334,7 @@ export const cases = {
       await page.waitForFunction(() =>
         document.querySelector('[data-testid=model-picker]')?.textContent?.includes('Qwen3-1.7B'),
       );
-      await id('device').getByText('CPU').waitFor();
+      await page.getByText('Example CPU at 3.2 GHz, AVX2').waitFor();
     },
   },
 

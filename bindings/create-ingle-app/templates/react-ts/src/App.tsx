@@ -18,7 +18,12 @@ export function App() {
       .finally(() => setLooked(true));
   }, []);
 
-  if (error) return <p className="notice" role="alert">{error}</p>;
+  if (error)
+    return (
+      <p className="notice" role="alert">
+        {error}
+      </p>
+    );
   if (!looked) return null;
   return model === null ? <Welcome onModel={setModel} /> : <Chat model={model} />;
 }
@@ -35,7 +40,9 @@ function Welcome({ onModel }: { onModel: (name: string) => void }) {
         <>
           <progress {...(fraction !== null && { value: fraction })} aria-label="Download" />
           <p>
-            {progress ? `${mega(progress.bytesDone)} MB at ${mega(speed)} MB/s` : 'Asking the server…'}
+            {progress
+              ? `${mega(progress.bytesDone)} MB at ${mega(speed)} MB/s`
+              : 'Asking the server…'}
           </p>
           <button onClick={() => void download.cancel()}>Stop</button>
         </>
@@ -44,7 +51,11 @@ function Welcome({ onModel }: { onModel: (name: string) => void }) {
           {status === 'paused' ? 'Go on' : 'Download'}
         </button>
       )}
-      {error && <p className="notice" role="alert">{error.message} {error.hint}</p>}
+      {error && (
+        <p className="notice" role="alert">
+          {error.message} {error.hint}
+        </p>
+      )}
     </main>
   );
 }

@@ -43,7 +43,11 @@ export function Chat({ model: name }: { model: string }) {
             )}
           </article>
         ))}
-        {model.error && <p className="notice" role="alert">{model.error.message} {model.error.hint}</p>}
+        {model.error && (
+          <p className="notice" role="alert">
+            {model.error.message} {model.error.hint}
+          </p>
+        )}
         <div ref={end} />
       </div>
       <form onSubmit={submit}>
@@ -55,9 +59,13 @@ export function Chat({ model: name }: { model: string }) {
           onChange={(event) => setText(event.target.value)}
         />
         {chat.busy ? (
-          <button type="button" onClick={() => void chat.stop()}>Stop</button>
+          <button type="button" onClick={() => void chat.stop()}>
+            Stop
+          </button>
         ) : (
-          <button className="primary" disabled={!text.trim()}>Send</button>
+          <button className="primary" disabled={!text.trim()}>
+            Send
+          </button>
         )}
       </form>
     </main>
