@@ -1,6 +1,6 @@
 import { open } from '@tauri-apps/plugin-dialog';
 import { useState } from 'react';
-import { download } from '../lib/downloads';
+import { download, downloads } from '../lib/downloads';
 import { failureOf } from '../lib/errors';
 import { bytes } from '../lib/format';
 import type { StoredModel } from 'tauri-plugin-ingle-api';
@@ -34,6 +34,8 @@ function StoredRow({
   onChosen: (() => void) | undefined;
 }) {
   const chosen = useStore(settings, (s) => s.model === model.name);
+  // While it is being downloaded, its own row has the buttons.
+  const busy = useStore(downloads, (s) => model.source !== null && model.source in s.list);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [asking, setAsking] = useState(false);
   const guard = (work: Promise<unknown>) => {
@@ -51,7 +53,7 @@ function StoredRow({
         {failure && <ErrorNotice failure={failure} />}
       </div>
       <div className="row">
-        {!model.complete && model.source && (
+        {!model.complete && model.source && !busy && (
           <button
             type="button"
             data-testid="download-resume"
