@@ -80,21 +80,21 @@ export class Download implements PromiseLike<StoredModel>, AsyncIterable<Downloa
 
   private async start(settle: (outcome: StoredModel | IngleError) => void): Promise<string> {
     if (this.options.signal?.aborted) throw new IngleError('cancelled', 'aborted before it began');
-    this.port = openPort<DownloadEvent>(
-      (event) => {
-        if (this.ended) return;
-        if (event.event === 'progress') this.report(event.data);
-        else if (event.event === 'done') settle(event.data.model);
-        else if (event.event === 'error')
-          settle(new IngleError(event.data.code, event.data.message, event.data.hint));
-      },
-      () => {
-        settle(new IngleError('internal', 'the download ended without saying how'));
-      },
-    );
+    const port = openPort<DownloadEvent>((event) => {
+      if (this.ended) return;
+      if (event.event === 'progress') this.report(event.data);
+      else if (event.event === 'done') settle(event.data.model);
+      else if (event.event === 'error')
+        settle(new IngleError(event.data.code, event.data.message, event.data.hint));
+    });
+    this.port = port;
     const { download } = await call<{ download: string }>('download_model', {
       source: this.source,
-      onEvent: this.port.channel,
+      onEvent: port.channel,
+    });
+    // Only now: a refused command closes its channel too, and the refusal says more.
+    void port.closed.then(() => {
+      settle(new IngleError('internal', 'the download ended without saying how'));
     });
     return download;
   }

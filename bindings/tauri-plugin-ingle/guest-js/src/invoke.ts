@@ -30,27 +30,29 @@ export async function call<T>(command: string, args: Record<string, unknown> = {
 /** A channel that can be closed from this side: what comes later is dropped. */
 export interface Port<T> {
   readonly channel: Channel<T>;
+  /**
+   * Rust has let go of its end and every message has come. Tauri has no public way to learn that,
+   * but it always calls this method then; where it does not, this stays pending.
+   */
+  readonly closed: Promise<void>;
   close(): void;
 }
 
-/**
- * @param onClosed called when Rust has let go of its end and every message has come. Tauri has no
- * public way to learn that, but it always calls this method then; where it does not, nothing is
- * lost but the early notice.
- */
-export function openPort<T>(onMessage: (message: T) => void, onClosed?: () => void): Port<T> {
+export function openPort<T>(onMessage: (message: T) => void): Port<T> {
   requireTauri();
   const channel = new Channel<T>();
   channel.onmessage = onMessage;
   const closing = channel as unknown as { cleanupCallback?: () => void };
   const cleanUp = closing.cleanupCallback?.bind(channel);
-  if (onClosed && cleanUp)
+  const closed = new Promise<void>((resolve) => {
     closing.cleanupCallback = () => {
-      cleanUp();
-      onClosed();
+      cleanUp?.();
+      resolve();
     };
+  });
   return {
     channel,
+    closed,
     close: () => {
       channel.onmessage = () => undefined;
     },

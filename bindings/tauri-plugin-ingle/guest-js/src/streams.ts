@@ -190,14 +190,9 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
   private open(opener: Opener): void {
     let port: Port<StreamEvent>;
     try {
-      port = openPort<StreamEvent>(
-        (event) => {
-          if (this.port === port) this.receive(event);
-        },
-        () => {
-          if (this.port === port) this.dropped();
-        },
-      );
+      port = openPort<StreamEvent>((event) => {
+        if (this.port === port) this.receive(event);
+      });
     } catch (error) {
       this.fail(IngleError.from(error));
       return;
@@ -206,7 +201,7 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
     opener(port.channel).then(
       ({ stream, running }) => {
         this.setId(stream);
-        if (running === false && !this.ended) this.expectEnd();
+        if (this.port === port) this.expectEnd(port, running ?? true);
       },
       (error: unknown) => {
         this.rejectId(IngleError.from(error));
@@ -215,27 +210,27 @@ export class ChatStream implements AsyncIterable<StreamEvent>, AsyncDisposable {
     );
   }
 
-  /* One who attaches after the last message would wait for ever. */
-  private expectEnd(): void {
-    const error = new IngleError(
-      'not_found',
-      `the stream has ended and has nothing after message ${this.seq}`,
-      'attach from an earlier message',
-    );
-    this.graceTimer ??= setTimeout(() => {
-      this.fail(error);
-    }, GRACE_MS);
-  }
-
-  /* The channel closed and the last message was neither `done` nor `error`. */
-  private dropped(): void {
-    this.fail(
-      new IngleError(
-        'cancelled',
-        'nothing more comes here: the stream was attached to from elsewhere, or its window closed',
-        'use one ChatStream for a stream; several loops may read it',
-      ),
-    );
+  /*
+   * A stream that can send nothing more must not be waited for. The promise is known by now: a
+   * refused command closes its channel too, and that notice may come before the refusal.
+   */
+  private expectEnd(port: Port<StreamEvent>, running: boolean): void {
+    const error = running
+      ? new IngleError(
+          'cancelled',
+          'nothing more comes here: the stream was attached to from elsewhere, or its window closed',
+          'use one ChatStream for a stream; several loops may read it',
+        )
+      : new IngleError(
+          'not_found',
+          `the stream has ended and has nothing after message ${this.seq}`,
+          'attach from an earlier message',
+        );
+    const end = (): void => {
+      if (this.port === port) this.fail(error);
+    };
+    void port.closed.then(end);
+    if (!running) this.graceTimer ??= setTimeout(end, GRACE_MS);
   }
 
   private setId(stream: string): void {

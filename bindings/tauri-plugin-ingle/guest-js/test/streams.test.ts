@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { attach, chat, generate, IngleError, listStreams, resumeStreams } from '../src/index.js';
-import { collect, hello, RustStream, StreamCore, timings, usage } from './mock.js';
+import { collect, hello, RustChannel, RustStream, StreamCore, timings, usage } from './mock.js';
 
 const texts = (events: { event: string; data: object }[]): string =>
   events.map((one) => ('text' in one.data ? String(one.data.text) : '')).join('');
@@ -314,6 +314,18 @@ describe('a channel that Rust lets go of', () => {
   });
 });
 
+describe('a refusal', () => {
+  it('is told as it is, though the channel closes before it', async () => {
+    const core = new StreamCore();
+    core.on('attach', async ({ onEvent }) => {
+      new RustChannel(onEvent).end();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      throw { code: 'not_found', message: 'no such stream', hint: '' } as unknown as Error;
+    });
+    await expect(attach('s1').result).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
+
 describe('gaps', () => {
   it('are filled by attaching again, once, with nothing lost or doubled', async () => {
     const core = new StreamCore();
@@ -412,6 +424,16 @@ describe('attaching', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('behind the last message ends at once where the channel tells', async () => {
+    const core = new StreamCore();
+    chat(hello);
+    core.streams[0]!.started().done();
+    const stream = attach('s1', { after: 2 });
+    await stream.id;
+    core.streams[0]!.channel!.end();
+    await expect(stream.result).rejects.toThrow(/nothing after message 2/);
   });
 
   it('to a stream that is gone is an error', async () => {
