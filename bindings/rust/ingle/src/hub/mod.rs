@@ -218,7 +218,7 @@ impl Hub {
         Ok(PathBuf::from(path))
     }
 
-    /// Removes a model and what an unfinished pull of it left. [`Code::Busy`](crate::Code::Busy) while it is pulled.
+    /// Removes a model and what an unfinished pull of it left. [`Code::Busy`] while it is pulled.
     pub fn remove(&self, name: &str) -> Result<()> {
         let name = ffi::c_string("the model's name", name)?;
         ffi::check(|err| unsafe { sys::ingle_hub_remove(self.inner.ptr, name.as_ptr(), err) })
