@@ -208,6 +208,13 @@ ingle_status ig_fetch_fail(const struct ig_fetch *f, const char *what, ingle_err
     if (ig_str_is(code, "RevisionNotFound"))
         return ig_fail(err, INGLE_NOT_FOUND, "check what follows the @",
                        "%s: no such revision on %s", what, host);
+    struct ig_url u;
+    const char *why;
+    bool withheld = token && ig_url_parse(ig_str_of(f->url), &u, &why) && !may_know(f, &u);
+    if (withheld && (f->status == 401 || f->status == 403))
+        return ig_fail(err, INGLE_NOT_FOUND,
+                       "the access token goes to the endpoint only, and over https only",
+                       "%s: not for everybody (%s says %d)", what, host, f->status);
     if (f->status == 401 || f->status == 403)
         return ig_fail(err, INGLE_NOT_FOUND,
                        token ? "check the name, and that the access token may read it"

@@ -150,8 +150,8 @@ ingle_status ingle_hub_set(ingle_hub *h, const char *name, const char *value, in
 
 static bool default_home(struct ig_buf *b) {
     const char *own = ig_os_env("INGLE_HOME");
-    static const char *const places[][2] = {{"HOME", "/.local/share/ingle"},
-                                            {"LOCALAPPDATA", "/ingle"}};
+    static const char *const places[][2] = {{"LOCALAPPDATA", "/ingle"},
+                                            {"HOME", "/.local/share/ingle"}};
     if (own && own[0]) {
         ig_buf_z(b, own);
         return true;

@@ -142,10 +142,10 @@ static int open_locked(const char *path) {
         if (fd < 0 && errno == EINTR) continue;
         if (fd < 0) return -1;
         struct stat mine, there;
-        if (flock(fd, LOCK_EX | LOCK_NB)) {
-            int e = errno == EINTR ? EWOULDBLOCK : errno;
+        /* a file system without locks (some network drives): better unlocked than not at all */
+        if (flock(fd, LOCK_EX | LOCK_NB) && (errno == EWOULDBLOCK || errno == EINTR)) {
             close(fd);
-            errno = e;
+            errno = EWOULDBLOCK;
             return -1;
         }
         if (!fstat(fd, &mine) && !lstat(path, &there) && mine.st_ino == there.st_ino &&

@@ -402,6 +402,101 @@ static void test_threads_share_a_pull(void **state) {
     forget();
 }
 
+/* ---- redirects ---- */
+
+struct redirect {
+    const char *to;     /* where https://hub.test/start.gguf points */
+    const char *to_too; /* where anything else points; NULL: it answers */
+    int asked, with_token, token_elsewhere;
+    char last[200];
+};
+
+static ingle_status redirecting(void *ud, const ingle_http_request *r, const ingle_http_sink *sink,
+                                ingle_error *e) {
+    struct redirect *x = ud;
+    char headers[300];
+    bool first = strcmp(r->url, "https://hub.test/start.gguf") == 0;
+    bool token = strstr(r->headers, "Authorization: Bearer secret\n") != NULL;
+    const char *to = first ? x->to : x->to_too;
+    x->asked++;
+    x->with_token += token;
+    x->token_elsewhere += token && strncmp(r->url, "https://hub.test/", 17) != 0;
+    snprintf(x->last, sizeof x->last, "%s", r->url);
+    if (!to) {
+        struct network n = {.piece = SMALL};
+        return serve(&n, r, sink, content, SMALL, false, e);
+    }
+    snprintf(headers, sizeof headers, "location: %s\n", to);
+    if (answer(sink, 302, headers)) return ig_fail(e, INGLE_CANCELLED, NULL, "stopped");
+    return INGLE_OK;
+}
+
+static ingle_hub *open_redirecting(struct redirect *x, const char *endpoint) {
+    ingle_hub *h;
+    assert_int_equal(ingle_hub_open(&h, redirecting, x, &err), INGLE_OK);
+    assert_int_equal(ingle_hub_set(h, "home", home, &err), INGLE_OK);
+    assert_int_equal(ingle_hub_set(h, "endpoint", endpoint, &err), INGLE_OK);
+    assert_int_equal(ingle_hub_set(h, "token", "secret", &err), INGLE_OK);
+    return h;
+}
+
+static void test_redirects(void **state) {
+    (void)state;
+    static const struct {
+        const char *to, *to_too, *last; /* last NULL: refused */
+        int with_token;
+    } rows[] = {
+        {"https://cdn.test/x", NULL, "https://cdn.test/x", 1},
+        {"/other", NULL, "https://hub.test/other", 2},
+        {"https://HUB.test:443/other", NULL, "https://HUB.test:443/other", 2},
+        {"https://hub.test:8443/other", NULL, "https://hub.test:8443/other", 1},
+        {"https://hub.test.evil.test/", NULL, "https://hub.test.evil.test/", 1},
+        {"http://hub.test/x", NULL, NULL, 1},
+        {"http://cdn.test/x", NULL, NULL, 1},
+        {"https://localhost/x", NULL, NULL, 1},
+        {"https://127.0.0.1/x", NULL, NULL, 1},
+        {"https://169.254.169.254/latest", NULL, NULL, 1},
+        {"https://[::1]/x", NULL, NULL, 1},
+        {"https://2130706433/x", NULL, NULL, 1},
+        {"https://router/x", NULL, NULL, 1},
+        {"ftp://cdn.test/x", NULL, NULL, 1},
+        {"https://u:p@cdn.test/x", NULL, NULL, 1},
+        {"https://cdn.test/x", "http://cdn.test/y", NULL, 1},
+        {"https://cdn.test/x", "/y", NULL, 1},                            /* in a circle */
+        {"https://cdn.test/x", "https://hub.test/private.gguf", NULL, 1}, /* and back home */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct redirect x = {.to = rows[i].to, .to_too = rows[i].to_too};
+        ingle_hub *h = open_redirecting(&x, "https://hub.test");
+        ingle_status s =
+            ingle_hub_pull(h, "https://hub.test/start.gguf", NULL, NULL, NULL, NULL, &err);
+        if ((s == INGLE_OK) != (rows[i].last != NULL)) fail_msg("%s: %s", rows[i].to, err.message);
+        if (rows[i].last) assert_string_equal(x.last, rows[i].last);
+        if (!rows[i].last) assert_int_equal(s, INGLE_UNSUPPORTED);
+        if (x.with_token != rows[i].with_token) fail_msg("%s: %d", rows[i].to, x.with_token);
+        assert_int_equal(x.token_elsewhere,
+                         rows[i].last && strncmp(rows[i].last, "https://HUB", 11) == 0);
+        assert_true(x.asked <= 11);
+        ingle_hub_close(h);
+        forget();
+    }
+}
+
+static void test_no_token_over_http(void **state) {
+    (void)state;
+    struct redirect x = {.to = NULL};
+    ingle_hub *h = open_redirecting(&x, "http://hub.test");
+    assert_int_equal(ingle_hub_pull(h, "http://hub.test/x.gguf", NULL, NULL, NULL, NULL, &err),
+                     INGLE_OK);
+    assert_int_equal(x.with_token, 0);
+    assert_int_equal(ingle_hub_set(h, "endpoint", "http://127.0.0.1:80", &err), INGLE_OK);
+    assert_int_equal(ingle_hub_pull(h, "http://127.0.0.1/y.gguf", NULL, NULL, NULL, NULL, &err),
+                     INGLE_OK);
+    assert_int_equal(x.with_token, 1);
+    ingle_hub_close(h);
+    forget();
+}
+
 static void test_no_network(void **state) {
     (void)state;
     ingle_hub *h;
@@ -421,6 +516,8 @@ int main(void) {
         cmocka_unit_test(test_killed_at_any_moment),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_threads_share_a_pull),
+        cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_no_token_over_http),
         cmocka_unit_test(test_no_network),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
