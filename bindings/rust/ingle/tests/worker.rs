@@ -40,6 +40,11 @@ fn endless() -> Request {
     Request::prompt("Once upon a time").max_tokens(4000).option("ignore_eos", true)
 }
 
+/// So many tokens, always the same.
+fn short(n: u32) -> Request {
+    Request::prompt("abc").max_tokens(n).temperature(0.0).option("ignore_eos", true)
+}
+
 fn kill(signal: &str, pid: u32) {
     assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
 }
@@ -91,7 +96,7 @@ fn answers_are_those_of_the_engine_in_this_process() {
 fn a_kill_in_mid_stream_is_an_error_and_the_next_request_works() {
     let worker = worker();
     let (model, other) = (load(&worker, "llama"), load(&worker, "qwen3"));
-    let wanted = model.run(Request::prompt("abc").max_tokens(8).temperature(0.0)).unwrap().text;
+    let wanted = model.run(short(8)).unwrap().text;
     let pid = worker.process_id().unwrap();
 
     let mut events = model.events(endless()).unwrap();
@@ -105,9 +110,9 @@ fn a_kill_in_mid_stream_is_an_error_and_the_next_request_works() {
     assert!(events.next().is_none());
     assert_eq!(waiting.last().unwrap().unwrap_err().code, Code::Crashed);
 
-    let again = model.run(Request::prompt("abc").max_tokens(8).temperature(0.0)).unwrap();
+    let again = model.run(short(8)).unwrap();
     assert_eq!(again.text, wanted);
-    assert_eq!(other.run(Request::prompt("abc").max_tokens(2)).unwrap().usage.output_tokens, 2);
+    assert_eq!(other.run(short(2)).unwrap().usage.output_tokens, 2);
     assert_eq!(worker.restarts(), 1);
     assert_ne!(worker.process_id().unwrap(), pid);
 }
@@ -159,11 +164,11 @@ fn it_gives_up_after_too_many_crashes_and_tries_again_later() {
         assert!(within(5.0, || worker.restarts() == restarts));
         assert!(restarts == 2 || within(5.0, || worker.is_ready()));
     }
-    let error = model.run(Request::prompt("a").max_tokens(1)).unwrap_err();
+    let error = model.run(short(1)).unwrap_err();
     assert_eq!(error.code, Code::Crashed);
     assert!(error.hint.contains("again and again"), "{error}");
     thread::sleep(Duration::from_millis(2100).saturating_sub(first.elapsed()));
-    assert!(within(3.0, || model.run(Request::prompt("a").max_tokens(1)).is_ok()));
+    assert!(within(3.0, || model.run(short(1)).is_ok()));
 }
 
 #[test]
@@ -187,7 +192,7 @@ fn cancelling() {
 
     drop(model.events(endless()).unwrap()); // dropping cancels
     let start = Instant::now();
-    model.run(Request::prompt("a").max_tokens(1)).unwrap();
+    model.run(short(1)).unwrap();
     assert!(start.elapsed() < Duration::from_secs(1));
 
     let events: Vec<_> = (0..3).map(|_| model.events(endless()).unwrap()).collect();
@@ -203,7 +208,7 @@ fn a_callback_that_panics_harms_only_its_request() {
     let worker = worker();
     let model = load(&worker, "llama");
     model.submit(endless(), |_| panic!("on purpose")).unwrap();
-    assert_eq!(model.run(Request::prompt("a").max_tokens(2)).unwrap().usage.output_tokens, 2);
+    assert_eq!(model.run(short(2)).unwrap().usage.output_tokens, 2);
 }
 
 #[test]
@@ -213,7 +218,7 @@ fn a_call_from_a_callback_does_not_wait_for_itself() {
     let (to, from) = mpsc::channel();
     let inner = model.clone();
     let handle = model
-        .submit(Request::prompt("a").max_tokens(1), move |_| {
+        .submit(short(1), move |_| {
             let _ = to.send(inner.tokenize("a", TokenizeOptions::default()).unwrap_err().code);
             ControlFlow::Continue(())
         })
@@ -250,10 +255,10 @@ fn a_model_that_is_gone_at_the_restart_fails_alone() {
     std::fs::remove_file(&path).unwrap();
     kill("-KILL", worker.process_id().unwrap());
     assert!(within(5.0, || worker.restarts() == 1 && worker.is_ready()));
-    let error = model.run(Request::prompt("a").max_tokens(1)).unwrap_err();
+    let error = model.run(short(1)).unwrap_err();
     assert!(error.code == Code::NotFound && error.message.contains("m.gguf"), "{error}");
     assert!(!model.is_loaded() && other.is_loaded());
-    assert!(other.run(Request::prompt("a").max_tokens(1)).is_ok());
+    assert!(other.run(short(1)).is_ok());
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -316,7 +321,7 @@ fn dropping_it_in_a_callback() {
     let model = load(&worker, "llama");
     let pid = worker.process_id().unwrap();
     let mut all = Some((worker, model.clone()));
-    let submitted = model.submit(Request::prompt("a").max_tokens(3), move |_| {
+    let submitted = model.submit(short(3), move |_| {
         all.take();
         ControlFlow::Continue(())
     });
@@ -331,11 +336,11 @@ fn unloading_gives_the_model_back() {
     let model = load(&worker, "llama");
     let kept = model.clone();
     drop(model);
-    assert!(kept.run(Request::prompt("a").max_tokens(1)).is_ok());
+    assert!(kept.run(short(1)).is_ok());
     drop(kept);
     kill("-KILL", worker.process_id().unwrap());
     assert!(within(5.0, || worker.restarts() == 1 && worker.is_ready())); // with nothing to load again
-    assert!(load(&worker, "llama").run(Request::prompt("a").max_tokens(1)).is_ok());
+    assert!(load(&worker, "llama").run(short(1)).is_ok());
 }
 
 /// Run by the next test, in a process of its own that is then killed.
