@@ -15,6 +15,7 @@
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SLOTS = 32, MAX_HEADERS = 256 << 10, BEAT_MS = 15 };
@@ -22,8 +23,9 @@ enum { SLOTS = 32, MAX_HEADERS = 256 << 10, BEAT_MS = 15 };
 #define FUNCTIONS                                                                                  \
     X(global_init)                                                                                 \
     X(global_cleanup)                                                                              \
-    X(easy_init) X(easy_cleanup) X(easy_reset) X(easy_setopt) X(easy_getinfo) X(easy_strerror)     \
-        X(slist_append) X(slist_free_all) X(multi_init) X(multi_cleanup) X(multi_add_handle)       \
+    X(easy_init)                                                                                   \
+    X(easy_cleanup) X(easy_reset) X(easy_setopt) X(easy_getinfo) X(easy_strerror) X(slist_append)  \
+        X(slist_free_all) X(multi_init) X(multi_cleanup) X(multi_add_handle)                       \
             X(multi_remove_handle) X(multi_perform) X(multi_poll) X(multi_info_read)
 
 struct curl {
@@ -159,6 +161,9 @@ static void set_up(const struct curl *curl, CURL *e, const char *url, struct cur
     curl->easy_setopt(e, CURLOPT_HTTP_VERSION,
                       (long)CURL_HTTP_VERSION_1_1); /* a range that ends early costs a connection */
     curl->easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    const char *bundle = getenv("SSL_CERT_FILE");
+    if (!bundle || !bundle[0]) bundle = getenv("CURL_CA_BUNDLE");
+    if (bundle && bundle[0]) curl->easy_setopt(e, CURLOPT_CAINFO, bundle);
     curl->easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl->easy_setopt(e, CURLOPT_CONNECTTIMEOUT, 30L);
     curl->easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -691,6 +691,35 @@ def test_nobody_listens(run, hub, store):
     hub.__enter__()
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate")
+def test_certificates(run, hub, store, tmp_path):
+    import ssl
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", "key", "-out", "cert"],
+                   cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    hub.cdn.socket = context.wrap_socket(hub.cdn.socket, server_side=True, do_handshake_on_connect=False)
+    data = gguf(3 * MIB)
+    url = hub.put("x/m.gguf", data).replace("http:", "https:")
+    start = time.monotonic()
+    assert "certificate" in run("pull", url, code=2).stderr
+    assert time.monotonic() - start < 5, "not tried again"
+    assert hub.log == [] and nothing_in_store(store)
+    run("pull", url, SSL_CERT_FILE=str(tmp_path / "cert"))
+    assert (store / "m.gguf").read_bytes() == data
+    # https -> http is refused, also to the same machine
+    hub.redirects["/down"] = hub.url + "/x"
+    assert "https to http" in run("pull", url.replace("/x/m.gguf", "/down"), code=2,
+                                  SSL_CERT_FILE=str(tmp_path / "cert")).stderr
+
+
+def test_proxy(run, hub, store):
+    """http_proxy is honoured: the request arrives at the proxy with the whole URL."""
+    run("pull", "http://example.invalid/m.gguf", "--retries", 0, code=2, http_proxy=hub.url)
+    assert hub.log[0]["path"] == "http://example.invalid/m.gguf"
+
+
 # ---- disk ----------------------------------------------------------------------------------------------------------
 
 
