@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares the Rust crate ingle with llama-cpp-2 and candle: one small program each (bench/rust), one GGUF file, one run.
+"""Compares the Rust crate ingle with llama-cpp-2 and candle: a small program each (bench/rust), one file, one run.
 
-    bench/rust_compare.py [MODEL] [-t THREADS] [-r REPETITIONS] [-n TOKENS] [--only NAME ...] [--skip-build] [--json OUT]
+    bench/rust_compare.py [MODEL] [-t THREADS] [-r REPETITIONS] [-n TOKENS] [--only NAME ...] [--skip-build]
 
 MODEL is a GGUF file or a name in the model store (smollm2). Every program loads it, answers one fixed prompt greedily
 and passes each piece of text to a function. Measured: a clean release build (packages already fetched), the size of
@@ -10,9 +10,10 @@ and memory: REPETITIONS times in turn, so that a change of the machine's speed h
 lowest and highest value. Builds happen under build/bench-rust; what they took is kept there and shown by --skip-build.
 
 ingle and candle are built with a search path that has no cmake, clang or C++ compiler; --probe also tries llama-cpp-2
-without each of them. --all adds two columns: "candle-v3" is candle built with -C target-cpu=x86-64-v3, because its
-kernel for Q4_1 is plain Rust that only becomes fast if the compiler may use AVX2; "ingle+download" is ingle with its
-default features, which contain an HTTP client (the others have none, so the plain column leaves it out).
+without cmake and without a C++ compiler. --all adds two columns: "candle-v3" is candle built with
+-C target-cpu=x86-64-v3, because its kernel for Q4_1 is plain Rust that only becomes fast if the compiler may use AVX2;
+"ingle+download" is ingle with its default features, which contain an HTTP client (the others have none, so the plain
+column leaves it out).
 """
 import argparse
 import datetime
@@ -33,7 +34,7 @@ PROMPT = """Below is a note that a colleague wrote about a small desktop program
 long and detailed description of how the program works, what each of its parts does, and why it was made this way.
 
 The program keeps all of its data on the computer of the person who uses it. It opens a window, loads a language model
-from a file, and answers questions without any connection to the internet. The first part of the program is"""
+from a file, and answers questions without any connection to the internet. The first step is to"""
 
 
 class Program:
@@ -42,6 +43,8 @@ class Program:
     def __init__(self, folder, package, flags="", bare=True, features=()):
         self.folder, self.package, self.flags, self.bare = os.path.join(SOURCES, folder), package, flags, bare
         self.features = ["--features", ",".join(features)] if features else []
+        # The lock file of ingle's program is not kept: what it locks changes with the crate beside it.
+        self.locked = [] if folder == "ingle" else ["--locked"]
         self.binary_name = f"chat-{folder}"
 
 
@@ -77,7 +80,7 @@ def path_without(tools):
     folder = os.path.join(HERE, "path-without-" + "-".join(tools).replace("+", "x"))
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    families = {"c++": r"(.*-)?(c\+\+|g\+\+|clang\+\+)(-[\d.]+)?", "clang": r"(.*-)?(clang|llvm-config)(\+\+)?(-[\d.]+)?",
+    families = {"c++": r"(.*-)?(c|g|clang)\+\+(-[\d.]+)?", "clang": r"(.*-)?(clang|llvm-config)(\+\+)?(-[\d.]+)?",
                 "cmake": r"cmake\d?"}
     hidden = re.compile("|".join(families[t] for t in tools))
     for place in os.environ["PATH"].split(os.pathsep):
@@ -105,11 +108,11 @@ def cargo(name, *args, **kw):
 def timed_build(name, jobs):
     """Seconds of a clean build. The packages are there before, so no network is in it."""
     p = PROGRAMS[name]
-    cargo(name, "fetch", "--locked", env=cargo_env(name))
+    cargo(name, "fetch", *p.locked, env=cargo_env(name))
     shutil.rmtree(target(name), ignore_errors=True)
     without = BUILD_TOOLS if p.bare else []
     engines.say(f"Building {name}" + (f" without {', '.join(without)}" if without else ""))
-    times = engines.timed([["cargo", "build", "--release", "--locked", "--offline", "-j", str(jobs), *p.features]],
+    times = engines.timed([["cargo", "build", "--release", *p.locked, "--offline", "-j", str(jobs), *p.features]],
                           f"building {name}", cwd=p.folder, env=cargo_env(name, without))
     times.update(jobs=jobs, load_average=round(os.getloadavg()[1], 1), without=without,
                  date=datetime.date.today().isoformat())
@@ -127,11 +130,12 @@ def kept_build(name):
 
 
 def probe(name, jobs):
-    """Which of the tools a build fails without. Its own folder, so that the timed build stays whole."""
+    """Which tools a build fails without; in its own folder, so that the timed build stays whole. Not clang: the library
+    libclang, which bindgen loads, cannot be hidden by a search path, and without the program the build goes through."""
     needed = []
-    for tool in BUILD_TOOLS:
+    for tool in ("cmake", "c++"):
         engines.say(f"Trying {name} without {tool}")
-        r = subprocess.run(["cargo", "build", "--release", "--locked", "--offline", "-j", str(jobs)],
+        r = subprocess.run(["cargo", "build", "--release", *PROGRAMS[name].locked, "--offline", "-j", str(jobs)],
                            cwd=PROGRAMS[name].folder, env=cargo_env(name, [tool], target(name) + "-probe"),
                            stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if r.returncode:
@@ -140,9 +144,12 @@ def probe(name, jobs):
 
 
 def crates(name, edges):
-    out = cargo(name, "tree", "--locked", "--offline", "-e", edges, "--prefix", "none", "--no-dedupe", "-f", "{p}",
-                *PROGRAMS[name].features, env=cargo_env(name))
-    return len({line.removesuffix(" (proc-macro)") for line in out.splitlines() if line}) - 1  # without the program
+    """"name version" of all crates behind the program."""
+    p = PROGRAMS[name]
+    out = cargo(name, "tree", *p.locked, "--offline", "-e", edges, "--prefix", "none", "--no-dedupe", "-f", "{p}",
+                *p.features, env=cargo_env(name))
+    found = {" ".join(line.split()[:2]) for line in out.splitlines() if line}
+    return sorted(line for line in found if not line.startswith(p.binary_name))
 
 
 def version(name):
@@ -159,10 +166,10 @@ def code_lines(text):
 def static_facts(name):
     with open(os.path.join(PROGRAMS[name].folder, "src", "main.rs")) as f:
         lines = code_lines(f.read())
-    return {"version": version(name), "crates": crates(name, "normal"), "crates_with_build": crates(name, "normal,build"),
+    normal, build = crates(name, "normal"), crates(name, "normal,build")
+    return {"version": version(name), "crates": len(normal), "crates_with_build": len(build),
             "bytes": os.path.getsize(binary(name)), "lines": lines,
-            "generates_bindings": "bindgen " in cargo(name, "tree", "--locked", "--offline", "-e", "build,normal",
-                                                      "--prefix", "none", env=cargo_env(name))}
+            "generates_bindings": any(c.startswith("bindgen ") for c in build)}
 
 
 def run_once(name, model, threads, tokens, prefix):
@@ -189,7 +196,7 @@ def spread(values):
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def tools(built, facts, probed):
+def tools(built, facts, probed, **_):
     if built["without"]:
         return "C compiler"
     needed = ["C compiler", *(probed or []), *(["libclang"] if facts["generates_bindings"] else [])]
@@ -206,7 +213,7 @@ def rows(columns):
            each("clean build, CPU", "s", lambda c: c["built"]["cpu_seconds"], 0),
            each("crates", "", lambda c: c["facts"]["crates"], 0),
            each("crates, with those of the build", "", lambda c: c["facts"]["crates_with_build"], 0),
-           ["needed to build, beside Rust", "", *(tools(c["built"], c["facts"], c["probed"]) for c in columns.values())],
+           ["needed to build, beside Rust", "", *(tools(**c) for c in columns.values())],
            each("program, stripped", "MB", lambda c: c["facts"]["bytes"] / 1e6),
            each("lines of app code", "", lambda c: c["facts"]["lines"], 0)]
     for title, unit, get, _ in RUN_MEASURES:
@@ -226,7 +233,8 @@ def notes(result):
     outputs = {name: c["runs"][0]["output_tokens"] for name, c in columns.items()}
     out = []
     if len(set(prompts.values())) == 1 and len(set(outputs.values())) == 1:
-        out.append(f"Prompt {next(iter(prompts.values()))} tokens, answer {next(iter(outputs.values()))} tokens in all.")
+        first = columns[min(columns)]["runs"][0]
+        out.append(f"Prompt {first['prompt_tokens']} tokens, answer {first['output_tokens']} tokens in all.")
     else:
         out.append(f"NOT THE SAME WORK: prompt tokens {prompts}, answer tokens {outputs}.")
     first = next(iter(columns))

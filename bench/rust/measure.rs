@@ -5,6 +5,7 @@ use std::time::Instant;
 
 pub struct Measure {
     pub model: String,
+    #[allow(dead_code)] // candle takes it from the environment
     pub threads: usize,
     pub tokens: usize,
     pub prompt: String,

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes a Llama-shaped GGUF file as a model folder for Transformers.js: ONNX with 4-bit weights and key/value inputs.
+"""Writes a Llama-shaped GGUF file as a model folder for Transformers.js: ONNX with quantised weights and key/value inputs.
 
     bench/transformers_js/export.py MODEL.gguf FOLDER       (needs numpy, gguf, onnx)
 
-The graph uses ONNX Runtime's fused operators (MatMulNBits in blocks of 32 with 8-bit activations, GroupQueryAttention
-with rotary embedding inside, SimplifiedLayerNormalization) and computes logits of the last position only, so it is the
-quickest form that its CPU and WebAssembly kernels know. Weights are rounded to 4 bits again: the text may differ.
+Two graphs, named as Transformers.js wants them: q8 (8-bit weights, activations quantised as they come; its default for
+WebAssembly) and q4 (blocks of 32 in MatMulNBits, which WebAssembly unpacks to floats at every use). Both use ONNX
+Runtime's fused operators (GroupQueryAttention with rotary embedding inside, SimplifiedLayerNormalization) and compute
+logits of the last position only, so they should be no slower than a usual export. The weights are rounded once more
+than those of the GGUF file: the text may differ.
 """
 import json
 import os
@@ -33,8 +35,15 @@ def four_bits(w):
     return q[..., 0::2] | q[..., 1::2] << 4, scale, zero[:, 0::2] | zero[:, 1::2] << 4
 
 
+def eight_bits(w):
+    """w transposed as signed bytes, one scale a column."""
+    scale = np.maximum(np.abs(w).max(1), 1e-9) / 127
+    return np.rint(w / scale[:, None]).astype(np.int8).T, scale.astype(np.float32)
+
+
 class Graph:
-    def __init__(self, reader):
+    def __init__(self, reader, kind):
+        self.kind, self.rounded = kind, {}
         self.tensors = {t.name: t for t in reader.tensors}
         self.nodes, self.constants = [], []
 
@@ -53,6 +62,18 @@ class Graph:
 
     def matmul(self, x, name, out):
         w = self.weight(name + ".weight")
+        return self.matmul_q8(x, w, out) if self.kind == "q8" else self.matmul_q4(x, w, out)
+
+    def matmul_q8(self, x, w, out):
+        if x not in self.rounded:  # q, k and v have one input
+            self.rounded[x] = [f"{x}.{n}" for n in ("q", "scale", "zero")]
+            self.node("DynamicQuantizeLinear", [x], self.rounded[x])
+        a, a_scale, a_zero = self.rounded[x]
+        q, scale = eight_bits(w)
+        b, b_scale = self.const(f"{out}.w", q), self.const(f"{out}.scale", scale)
+        return self.node("MatMulIntegerToFloat", [a, b, a_scale, b_scale, a_zero], out, MS)
+
+    def matmul_q4(self, x, w, out):
         q, scale, zero = four_bits(w)
         parts = [self.const(f"{out}.{n}", v) for n, v in (("q", q), ("scale", scale.ravel()), ("zero", zero.ravel()))]
         return self.node("MatMulNBits", [x, *parts], out, MS, K=w.shape[1], N=w.shape[0], bits=4, block_size=BLOCK,
@@ -75,18 +96,20 @@ def settings(reader):
     return {**s, "head": s["width"] // s["heads"]}
 
 
-def build(reader):
-    s, g = settings(reader), Graph(reader)
+def build(reader, kind):
+    s, g = settings(reader), Graph(reader, kind)
     angles = np.outer(np.arange(s["context"]), s["theta"] ** -(np.arange(0, s["head"], 2) / s["head"]))
     cos, sin = g.const("cos", np.cos(angles).astype(np.float32)), g.const("sin", np.sin(angles).astype(np.float32))
     one, last = g.const("one", np.array([1], np.int64)), g.const("last", np.array([-1], np.int64))
-    total = g.node("Gather", [g.node("Shape", ["attention_mask"], "mask.shape"), g.const("axis", np.array(1, np.int64))], "total64")
+    shape = g.node("Shape", ["attention_mask"], "mask.shape")
+    total = g.node("Gather", [shape, g.const("axis", np.array(1, np.int64))], "total64")
     total = g.node("Cast", [total], "total", to=TensorProto.INT32)
     seen = g.node("ReduceSum", ["attention_mask", one], "seen1", keepdims=0)
     seen = g.node("Cast", [g.node("Sub", [seen, one], "seen64")], "seen", to=TensorProto.INT32)
     norm = {"axis": -1, "epsilon": s["eps"], "stash_type": 1}
     x = g.embedding("input_ids", "x")
-    h = g.node("SimplifiedLayerNormalization", [x, g.const("blk.0.norm", g.weight("blk.0.attn_norm.weight"))], "h.0", **norm)
+    gamma = g.const("blk.0.norm", g.weight("blk.0.attn_norm.weight"))
+    h = g.node("SimplifiedLayerNormalization", [x, gamma], "h.0", **norm)
     cache = []
     for i in range(s["layers"]):
         b = f"blk.{i}."
@@ -123,7 +146,8 @@ def model(s, g, cache):
         inputs += [kv(n, "past_sequence_length") for n in past]
         outputs += [kv(n, "total_sequence_length") for n in present]
     graph = helper.make_graph(g.nodes, "llama", inputs, outputs, g.constants)
-    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid(MS, 1)])
+    versions = [helper.make_opsetid("", 20), helper.make_opsetid(MS, 1)]
+    return helper.make_model(graph, ir_version=10, opset_imports=versions)
 
 
 def tokenizer(reader):
@@ -132,8 +156,9 @@ def tokenizer(reader):
     special = [{"id": i, "content": t, "special": True, "normalized": False, "single_word": False, "lstrip": False,
                 "rstrip": False} for i, (t, kind) in enumerate(zip(tokens, types)) if kind == 3]
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    digits = {"type": "Digits", "individual_digits": True}
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": special, "normalizer": None,
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, level]},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [digits, level]},
             "post_processor": None, "decoder": level,
             "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
                       "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False,
@@ -145,8 +170,9 @@ def main():
         sys.exit(__doc__)
     reader, folder = gguf.GGUFReader(sys.argv[1]), sys.argv[2]
     os.makedirs(os.path.join(folder, "onnx"), exist_ok=True)
-    onnx_model, s = build(reader)
-    onnx.save(onnx_model, os.path.join(folder, "onnx", "model_q4.onnx"))
+    for kind, name in (("q8", "model_quantized.onnx"), ("q4", "model_q4.onnx")):
+        graph, s = build(reader, kind)
+        onnx.save(graph, os.path.join(folder, "onnx", name))
     eos = reader.fields["tokenizer.ggml.eos_token_id"].contents()
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": s["layers"],
               "hidden_size": s["width"], "intermediate_size": s["ffn"], "num_attention_heads": s["heads"],

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times Transformers.js (WebAssembly) in a real browser engine: WebKitGTK, as Tauri has it on Linux, or Chromium.
 
-    bench/transformers_js/run.py FOLDER --modules NODE_MODULES [--engine webkit|chromium] [-t 2] [-n 128] [-r 3]
+    bench/transformers_js/run.py FOLDER --modules NODE_MODULES [--engine webkit|chromium] [--dtype q8|q4]
 
 FOLDER is what export.py wrote. NODE_MODULES holds @huggingface/transformers (npm install @huggingface/transformers).
 Needs WebKitGTK's MiniBrowser and Xvfb, or chromium. The server sends the headers that make SharedArrayBuffer, and so
@@ -14,6 +14,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,13 @@ def handler(folders, results):
     return Handler
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A browser that is closed cuts its connections."""
+
+
 def browser(engine, profile):
     """The command that opens a page, which is appended."""
     if engine == "chromium":
@@ -79,11 +87,12 @@ def browser(engine, profile):
 
 
 def end(process):
-    process.terminate()
+    """Ends the browser with everything it started: they are one process group."""
+    os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -95,6 +104,7 @@ def main():
     p.add_argument("-t", "--threads", type=int, default=2)
     p.add_argument("-n", "--tokens", type=int, default=128)
     p.add_argument("-r", "--repetitions", type=int, default=3)
+    p.add_argument("--dtype", choices=["q8", "q4"], default="q8", help="q8 is what Transformers.js takes for wasm")
     p.add_argument("--timeout", type=int, default=600)
     a = p.parse_args()
     package = os.path.join(a.modules, "@huggingface", "transformers")
@@ -102,12 +112,13 @@ def main():
                "/ort/": os.path.join(a.modules, "onnxruntime-web", "dist"),
                "/transformers.js": os.path.join(package, "dist", "transformers.min.js")}
     results = queue.Queue()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(folders, results))
+    server = Server(("127.0.0.1", 0), handler(folders, results))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    ask = urllib.parse.urlencode({"threads": a.threads, "tokens": a.tokens, "repetitions": a.repetitions})
+    ask = urllib.parse.urlencode({"threads": a.threads, "tokens": a.tokens, "repetitions": a.repetitions, "dtype": a.dtype})
     profile = tempfile.mkdtemp()
     page = subprocess.Popen([*browser(a.engine, profile), f"http://127.0.0.1:{server.server_port}/page.html?{ask}"],
-                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                            start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
     try:
         result = results.get(timeout=a.timeout)
     except queue.Empty:
@@ -119,7 +130,7 @@ def main():
         sys.exit(f"error: the page says: {result['error']}")
     with open(os.path.join(package, "package.json")) as f:
         result["transformers.js"] = json.load(f)["version"]
-    print(json.dumps({"engine": a.engine, **result}, indent=1))
+    print(json.dumps({"engine": a.engine, "dtype": a.dtype, **result}, indent=1))
     return 0
 
 
