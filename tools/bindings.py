@@ -180,7 +180,7 @@ def callback(ret, args, known):
 
 def doc_lines(doc, indent=""):
     # Doc comments are Markdown: what looks like markup is text here.
-    escape = lambda s: re.sub(r"([\[\]<*])", r"\\\1", s)
+    escape = lambda s: re.sub(r"(https?://[^\s;,)]+)", r"<\1>", re.sub(r"([\[\]<*])", r"\\\1", s))
     pieces = re.split(r"(`[^`]*`)", doc)
     text = "".join(p if p.startswith("`") else escape(p) for p in pieces)
     return "".join(f"{indent}/// {line}".rstrip() + "\n" for line in text.split("\n")) if doc else ""

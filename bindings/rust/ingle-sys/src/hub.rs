@@ -102,7 +102,7 @@ unsafe extern "C" {
     pub fn ingle_hub_close(h: *mut ingle_hub);
     /// Settings; a call that is running keeps those it began with.
     /// "home"           folder that holds models/; "" = INGLE_HOME, or .local/share/ingle in the user's home folder
-    /// "endpoint"       https://huggingface.co; a mirror with the same API
+    /// "endpoint"       <https://huggingface.co>; a mirror with the same API
     /// "token"          access token for the endpoint, "" = none. Not sent over plain http except to this machine
     /// "offline"        true | false: a pull answers from the store or fails
     /// "connections"    1..16 \[4\]: for one file, where the server allows it
