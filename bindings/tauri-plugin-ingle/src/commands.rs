@@ -98,17 +98,22 @@ pub(crate) async fn model_info<R: Runtime>(
 ) -> Result<Value> {
     let ingle = webview.ingle().clone();
     blocking(move || {
-        let new = ingle.loaded(model.0.as_deref(), Some(&scope))?.is_none();
-        let slot = ingle.slot(model.0.as_deref(), Some(&scope))?;
-        if let Some(info) = slot.info() {
-            return Ok(info);
+        if let Some(slot) = ingle.loaded(model.0.as_deref(), Some(&scope))? {
+            return slot.info_or_load();
         }
-        let awake = slot.wake(&mut |_, _| ControlFlow::Continue(()));
-        if new {
-            // It was asked about, not for.
-            ingle.models().unload(&slot);
+        let target = ingle.target(model.0.as_deref(), Some(&scope))?;
+        if let Some(slot) = ingle.models().find_path(&target.path) {
+            return slot.info_or_load();
         }
-        Ok(awake?.model.info().clone())
+        // It was asked about, not for: nothing of it stays.
+        let backend = ingle.models().backend();
+        let options = ingle.config().load_options();
+        let loaded = backend.load(
+            &target.path,
+            &options,
+            &mut |_, _| ControlFlow::Continue(()),
+        )?;
+        Ok(loaded.info().clone())
     })
     .await
 }

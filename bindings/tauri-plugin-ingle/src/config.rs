@@ -129,6 +129,7 @@ impl Config {
         if self.background && !list.iter().any(|(name, _)| name == "background") {
             list.push(("background".into(), "true".into()));
         }
+        list.sort();
         list
     }
 }

@@ -1,6 +1,6 @@
 //! No payload of a page panics the app or leaves a promise open, and every refusal has its three fields.
 
-use super::ipc_tests::{all_permissions, golden, harness};
+use super::ipc_harness::{all_permissions, golden, harness};
 use serde_json::{Map, Value, json};
 use std::{
     sync::{

@@ -33,6 +33,8 @@ mod timer;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
+mod ipc_harness;
+#[cfg(test)]
 mod ipc_tests;
 
 pub use config::{Config, Isolated};

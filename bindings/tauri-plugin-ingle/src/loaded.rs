@@ -134,7 +134,8 @@ impl Slot {
             return Ok(awake);
         }
         let start = Instant::now();
-        self.load(&mut core, progress)?;
+        self.load(&mut core, progress)
+            .inspect_err(|_| self.forget_if_new())?;
         self.hand_out(&core, start.elapsed().as_secs_f64())
             .ok_or_else(|| Error::new("crashed", "the model's process ended at once", ""))
     }
@@ -166,6 +167,26 @@ impl Slot {
         *lock(&self.info) = model.info().clone();
         core.model = Some(model);
         Ok(())
+    }
+
+    /// The same, from the model if it has not said it yet. Blocks.
+    pub(crate) fn info_or_load(&self) -> Result<Value> {
+        match self.info() {
+            Some(info) => Ok(info),
+            None => Ok(self
+                .wake(&mut |_, _| ControlFlow::Continue(()))?
+                .model
+                .info()
+                .clone()),
+        }
+    }
+
+    /// A model that never was there leaves no row.
+    fn forget_if_new(&self) {
+        if let (None, Some(shared)) = (self.info(), self.shared.upgrade()) {
+            let mut slots = lock(&shared.slots);
+            slots.retain(|slot| !std::ptr::eq(&**slot, self));
+        }
     }
 
     /// Looks again once the model may have been idle for long enough.

@@ -222,6 +222,7 @@ fn a_failed_load_can_be_tried_again_and_a_crash_heals() {
     let (fake, models) = models(None);
     let bad = models.slot(&target("bad"), &[]);
     assert_eq!(bad.wake(&mut on).err().unwrap().code, "bad_file");
+    assert!(models.slots().is_empty());
     assert_eq!(bad.wake(&mut on).err().unwrap().code, "bad_file");
     let slot = models.slot(&target("a"), &[]);
     drop(slot.wake(&mut on).unwrap());

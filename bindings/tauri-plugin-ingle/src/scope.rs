@@ -109,7 +109,7 @@ fn resolve_fixed_part(path: &Path) -> String {
 
 /// `*` stays within a folder; a leading dot is not special.
 const PATHS: MatchOptions = MatchOptions {
-    case_sensitive: cfg!(not(windows)),
+    case_sensitive: cfg!(not(any(windows, target_os = "macos"))),
     require_literal_separator: true,
     require_literal_leading_dot: false,
 };

@@ -75,12 +75,16 @@ impl<R: Runtime> Ingle<R> {
             .as_deref()
             .map(|home| paths.parse(home))
             .transpose()?;
+        // As its row will have it, so that it is found without looking at files.
+        let plain = |path: PathBuf| dunce::canonicalize(&path).unwrap_or(path);
         let model = match &config.model {
-            Some(name) if name.starts_with('$') => {
-                Some(paths.parse(name)?.to_string_lossy().into_owned())
-            }
-            other => other.clone(),
+            Some(name) if name.starts_with('$') => Some(plain(paths.parse(name)?)),
+            Some(name) if Path::new(name).is_absolute() => Some(plain(name.into())),
+            _ => None,
         };
+        let model = model
+            .map(|path| path.to_string_lossy().into_owned())
+            .or(config.model.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 model,
@@ -145,7 +149,7 @@ impl<R: Runtime> Ingle<R> {
     ) -> Result<Option<Arc<Slot>>> {
         let slot = match (name, &self.inner.model) {
             (Some(name), _) => self.models().find(name),
-            (None, Some(model)) => self.models().find(model).or_else(|| self.models().only()),
+            (None, Some(model)) => self.models().find(model),
             (None, None) => self.models().only(),
         };
         if let Some(slot) = &slot {
@@ -269,12 +273,7 @@ impl<R: Runtime> Ingle<R> {
             [] => self.models().slot(&target, &all),
             _ => self.models().slot_with(&target, &all),
         };
-        let awake = slot.wake(progress).inspect_err(|_| {
-            // A model that never was there leaves no row.
-            if slot.info().is_none() {
-                self.models().unload(&slot);
-            }
-        })?;
+        let awake = slot.wake(progress)?;
         Ok(LoadedModelInfo {
             id: slot.id.clone(),
             name: target.name.clone(),

@@ -69,7 +69,7 @@ struct State {
     cursor: u64,
     in_flight: u32,
     since_fence: u32,
-    last_send: Option<Instant>,
+    last_text: Option<Instant>,
     armed: bool,
     request: Option<Arc<dyn Request>>,
     ended: Option<Instant>,
@@ -184,7 +184,7 @@ impl Stream {
         if state.outlet.is_none() {
             return;
         }
-        let wait = match state.last_send {
+        let wait = match state.last_text {
             Some(last) if !full => self.batch.saturating_sub(last.elapsed()),
             _ => Duration::ZERO,
         };
@@ -237,9 +237,12 @@ impl Stream {
             let Some((event, cursor)) = state.log.next_after(state.cursor) else {
                 break;
             };
+            let is_text = is_text(&event);
             let open = outlet.send(event);
             state.cursor = cursor;
-            state.last_send = Some(Instant::now());
+            if is_text {
+                state.last_text = Some(Instant::now());
+            }
             if !open {
                 state.outlet = None;
                 return;
@@ -293,6 +296,13 @@ impl Stream {
     }
 }
 
+fn is_text(event: &StreamEvent) -> bool {
+    matches!(
+        event,
+        StreamEvent::Text { .. } | StreamEvent::Reasoning { .. }
+    )
+}
+
 /// All streams of the app.
 pub(crate) struct Streams {
     map: Arc<Map>,
@@ -338,7 +348,7 @@ impl Streams {
                 cursor: 0,
                 in_flight: 0,
                 since_fence: 0,
-                last_send: None,
+                last_text: None,
                 armed: false,
                 request: None,
                 ended: None,

@@ -1,7 +1,13 @@
 //! The same commands with the engine in a child process: `build/ingle` (or `INGLE_BIN`) as the sidecar.
 
-use super::*;
-use std::os::unix::fs::symlink;
+use crate::ipc_harness::*;
+use serde_json::{Value, json};
+use std::{
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tauri::ipc::InvokeResponseBody;
 
 /// A sidecar under a name of its own, so that a test finds its child among those of the others.
 struct Sidecar {

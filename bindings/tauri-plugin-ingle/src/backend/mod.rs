@@ -1,6 +1,8 @@
 //! What runs the models: this process, or a child that may crash without taking the app along.
 
 mod isolated;
+#[cfg(all(test, target_os = "linux"))]
+mod isolated_tests;
 mod local;
 
 use crate::{
