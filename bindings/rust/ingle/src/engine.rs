@@ -131,7 +131,8 @@ impl Engine {
         self.inner.ptr
     }
 
-    /// Queues a request and returns at once; events come through the stream.
+    /// Queues a request and returns at once; events come through the stream. The stream holds what was not read yet: a
+    /// reader that stops reading does not stop the engine, dropping the stream does.
     pub fn stream(&self, request: Request) -> Result<Stream> {
         Stream::start(self, &request.to_json())
     }

@@ -227,6 +227,19 @@ fn a_cancelled_pull_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn several_connections_share_a_file() {
+    let mut bytes = tiny_bytes();
+    bytes.resize(6 << 20, 1);
+    let server = Server::start(bytes);
+    server.slow.store(true, Ordering::Relaxed);
+    let hub = Hub::builder().home(folder("several")).connections(3).set("range-bytes", 1 << 20).open().unwrap();
+    let pulled = hub.pull(&format!("{}/tiny.gguf", server.address), go).unwrap();
+    assert_eq!(std::fs::read(&pulled.path).unwrap(), server.bytes);
+    let most = server.most_open.load(Ordering::SeqCst);
+    assert!((2..=3).contains(&most), "{most} connections at once");
+}
+
+#[test]
 fn a_silent_server_does_not_hold_a_cancel() {
     for mood in [Mood::Silent, Mood::Stuck] {
         let server = Server::start(tiny_bytes());
