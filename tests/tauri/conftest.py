@@ -71,10 +71,13 @@ def shared(start, copies):
 @pytest.fixture
 def app(shared):
     """The shared window with nothing running in it."""
-    shared.driver.switch_to.window(shared.main)
+    shared.to_main()
     shared.reload()
     yield shared
-    shared.driver.switch_to.window(shared.main)
+    shared.to_main()
+    for label in shared.invoke("test_windows"):
+        if label != "main":
+            shared.invoke("test_close_window", label=label)
     for row in shared.run("listStreams"):
         if row["running"]:
             shared.invoke("plugin:ingle|cancel", stream=row["stream"])

@@ -177,7 +177,8 @@ def app_env(display, home, config=None, capabilities=None):
 class Window:
     """The app, started through WebKitWebDriver, and its main window's page."""
 
-    def __init__(self, display, home, config=None, capabilities=None, env=None, app=APP, ready=READY, timeout=60):
+    def __init__(self, display, home, config=None, capabilities=None, env=None, app=APP, ready=READY,
+                 timeout=60):
         self.app, self.home, self.ready = pathlib.Path(app), home, ready
         environment = app_env(display, home, config, capabilities) | {"TAURI_WEBVIEW_AUTOMATION": "true"}
         self.log = home.folder / f"app-{time.monotonic_ns()}.log"

@@ -31,7 +31,8 @@ def test_load_generate_and_events(page, model, n):
 
 
 def test_it_is_off_unless_asked_for(app):
-    for command, args in (("load_llm_model", {"modelPath": "tiny"}), ("generate_text", {"prompt": "x", "maxTokens": 3})):
+    calls = {"load_llm_model": {"modelPath": "tiny"}, "generate_text": {"prompt": "x", "maxTokens": 3}}
+    for command, args in calls.items():
         with pytest.raises(PageError):
             app.invoke(command, **args)
 

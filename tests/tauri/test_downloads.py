@@ -15,7 +15,8 @@ CAPABILITIES = [{
     "identifier": "downloads", "windows": ["main"],
     "permissions": [
         {"identifier": "ingle:allow-download", "allow": [
-            {"source": "owner/*"}, {"source": "small/*", "maxBytes": MEGABYTE}, {"source": "http://127.0.0.1:*/open/**"}]},
+            {"source": "owner/*"}, {"source": "small/*", "maxBytes": MEGABYTE},
+            {"source": "http://127.0.0.1:*/open/**"}]},
         "ingle:allow-manage",
     ],
 }]

@@ -25,8 +25,8 @@ def fnv(data):
 def test_frame_rate_while_a_model_writes(app, real, report):
     """Frames with and without a model at work, in turn, with the default threads."""
     app.run("load", "smollm2")
-    request = {"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], "maxTokens": 1000,
-               "options": {"ignore-eos": True}}
+    messages = [{"role": "user", "content": "Tell me a long story."}]
+    request = {"model": "smollm2", "messages": messages, "maxTokens": 1000, "options": {"ignore-eos": True}}
     pairs = []
     for _ in range(7 if STRICT else 3):
         # An answer that scrolls makes frames of its own, so each pair begins with an empty page.

@@ -1,13 +1,15 @@
 """Loading, describing, embedding, tokens, templates, sessions, devices: against the command line program."""
 import json
 import math
+import pathlib
 import subprocess
 import time
 
 import pytest
 
-from harness import APP, GOLDEN, Home, PageError, app_env, cli
+from harness import APP, GOLDEN, Home, PageError, app_env, cli, wait_until
 
+USER = {"role": "user", "content": "x"}
 TEXTS = ["a cat sleeps", "tax law of 1987", "größer 🦀"]
 
 
@@ -111,8 +113,8 @@ def test_devices_and_doctor(app):
 
 def test_errors_have_three_fields(app):
     errors = app.run("errors")
-    expected = {"noModel": "not_found", "noStream": "not_found", "badRequest": "bad_request", "emptyPrompt": "bad_request",
-                "badName": "bad_argument", "outside": "forbidden", "refused": "forbidden"}
+    expected = {"noModel": "not_found", "noStream": "not_found", "badRequest": "bad_request",
+                "emptyPrompt": "bad_request", "badName": "bad_argument", "outside": "forbidden", "refused": "forbidden"}
     for name, code in expected.items():
         error = errors[name]
         assert error and error["isIngleError"], name
@@ -124,8 +126,8 @@ def test_errors_have_three_fields(app):
 @pytest.mark.parametrize("command, args, code", [
     ("chat", {"request": {"model": "tiny", "messages": []}}, "bad_request"),
     ("chat", {"request": {"model": "tiny", "messages": [{"content": "x"}]}}, "bad_request"),
-    ("chat", {"request": {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "maxTokens": "many"}}, "bad_request"),
-    ("chat", {"request": {"model": "tiny", "messages": [{"role": "user", "content": "x"}], "options": {"tmp": 1}}}, None),
+    ("chat", {"request": {"model": "tiny", "messages": [USER], "maxTokens": "many"}}, "bad_request"),
+    ("chat", {"request": {"model": "tiny", "messages": [USER], "options": {"tmp": 1}}}, None),
     ("generate", {"request": {"model": "tiny", "prompt": "x", "temperature": -3}}, None),
     ("generate", {"request": {"model": "tiny", "prompt": "x" * 5000}}, None),
     ("generate", {"request": 7}, "bad_request"),
@@ -161,17 +163,33 @@ def test_broken_files(start, tmp_path):
         assert page.run("devices")
 
 
-def test_an_idle_model_leaves_the_memory_and_comes_back(start, copies):
-    config = {"idleUnloadSeconds": 1, "model": "tiny"}
-    with start(models={"tiny.gguf": copies("tiny")}, config=config) as page:
-        first = page.run("generate", {"prompt": "x", "maxTokens": 5, "options": {"temperature": 0}})
-        time.sleep(2.5)
-        again = page.run("generate", {"prompt": "x", "maxTokens": 5, "options": {"temperature": 0}})
-        assert again["text"] == first["text"] and again["usage"]["cachedTokens"] == 0
+def in_memory(page):
+    return "tiny" in pathlib.Path(f"/proc/{page.app_pid()}/maps").read_text()
+
+
+@pytest.mark.parametrize("config, hide, least", [
+    pytest.param({"idleUnloadSeconds": 1}, False, 0.5, id="idle"),
+    pytest.param({"unloadWhenHidden": True}, True, 5, id="hidden"),
+])
+def test_a_model_leaves_the_memory_and_comes_back(start, copies, config, hide, least):
+    """Its conversation is kept meanwhile: the prompt is not computed a second time."""
+    request = {"prompt": "the lighthouse keeper", "maxTokens": 5, "options": {"temperature": 0, "ignore-eos": True}}
+    with start(models={"tiny.gguf": copies("tiny")}, config={"model": "tiny", **config}) as page:
+        first = page.run("generate", request)
+        began = time.monotonic()
+        if hide:
+            page.invoke("test_set_visible", label="main", visible=False)
+        assert in_memory(page)
+        wait_until("the model has left the memory", lambda: not in_memory(page), seconds=20)
+        assert time.monotonic() - began > least
+        again = page.run("generate", request)
+        assert again["text"] == first["text"] and in_memory(page)
+        assert again["usage"]["cachedTokens"] > 0
 
 
 @pytest.mark.parametrize("config, word", [
-    ({"batchms": 3}, "batchms"), ({"batchMs": 1000}, "batchMs"), ({"options": {"treads": 1}}, "treads"), (7, "plugins.ingle"),
+    ({"batchms": 3}, "batchms"), ({"batchMs": 1000}, "batchMs"), ({"options": {"treads": 1}}, "treads"),
+    (7, "plugins.ingle"),
 ])
 def test_a_wrong_configuration_is_named_at_the_start(display, tmp_path, config, word):
     r = subprocess.run([APP], env=app_env(display, Home(tmp_path / "home"), config), capture_output=True, text=True,

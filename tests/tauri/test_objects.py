@@ -1,4 +1,4 @@
-"""Schema in, typed partial objects out. The engine does not force the form yet: the page parses, checks and asks again."""
+"""Schema in, typed partial objects out. The engine does not force the form yet: the page parses, checks, asks again."""
 import pytest
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -33,7 +33,10 @@ def test_an_answer_that_does_not_match_is_an_error(app):
     app.run("load", "long", {"context": 8400})
     got = app.call("""async (request) => {
         try { return { object: await window.__TAURI__.ingle.generateObject(request) }; }
-        catch (e) { return { code: e.code, message: e.message, hint: e.hint, details: e.details, is: e instanceof window.__TAURI__.ingle.IngleError }; }
+        catch (e) {
+            const { code, message, hint, details } = e;
+            return { code, message, hint, details, is: e instanceof window.__TAURI__.ingle.IngleError };
+        }
     }""", model="long", schema=SCHEMA, temperature=0, maxTokens=20, retries=1, prompt="x")
     assert got.get("is"), got
     assert got["code"] in ("bad_output", "limit") and got["hint"]
