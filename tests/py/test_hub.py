@@ -153,6 +153,22 @@ def test_split(run, hub, store):
     assert nothing_in_store(store)
 
 
+def test_split_by_url(run, hub, store):
+    for i in (1, 2, 3):
+        url = hub.put(f"x/m-{i:05}-of-00003.gguf", gguf(2 * MIB + i, i))
+    result = json.loads(run("pull", url + "?download=true", "--json").stdout)
+    assert result["name"] == "m" and len(result["files"]) == 3
+    for i in (1, 2, 3):
+        assert (store / f"m-{i:05}-of-00003.gguf").read_bytes() == gguf(2 * MIB + i, i)
+    before = hub.sent()
+    run("pull", url + "?download=true")
+    assert hub.sent() - before <= 1
+    del hub.repos[""]["x/m-00002-of-00003.gguf"]
+    run("rm", "m")
+    run("pull", url + "?download=true", code=2)
+    assert nothing_in_store(store)
+
+
 def test_safetensors_set(run, hub, store, golden):
     folder = golden / "models" / "llama"
     files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "expected.safetensors"}
@@ -422,6 +438,23 @@ def test_damaged_part_is_loaded_again(run, start, hub, store):
     run("pull", "own/m")
     assert (store / "m.gguf").read_bytes() == BIG
     assert hub.sent() - before < len(BIG) - 2 * MIB
+
+
+def test_part_that_lies(run, start, hub, store):
+    """The journal's checksums fit, but the bytes are not the file's: the hash tells, and it begins anew."""
+    hub.add("own/m", {"m.gguf": BIG})
+    begin_and_stop(start, hub, lambda p: (p.kill(), p.wait()), "own/m", "--connections", 1)
+    part, journal = next(store.rglob("m.gguf.part")), next(store.rglob("m.gguf.journal"))
+    with open(part, "r+b") as f:
+        f.seek(MIB)
+        piece = f.read(MIB)
+        f.seek(2 * MIB)
+        f.write(piece)
+    lines = journal.read_text().splitlines()
+    sum_of_one = next(line.split()[1] for line in lines if line.startswith("1 "))
+    journal.write_text("".join(f"2 {sum_of_one}\n" if line.startswith("2 ") else line + "\n" for line in lines))
+    run("pull", "own/m")
+    assert (store / "m.gguf").read_bytes() == BIG
 
 
 @pytest.mark.parametrize("damage", ["empty", "torn", "noise", "gone", "part gone"])
