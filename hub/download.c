@@ -183,6 +183,7 @@ static ingle_status attempt(struct ig_call *c, struct ig_transfer *t, struct ig_
                             bool anew, bool *again, ingle_error *err) {
     int64_t total_known = d->size;
     *again = false;
+    t->unconditional = anew; /* some servers take every condition for a change */
     IG_TRY(open_files(t, d, anew, err));
     ig_os_lock(&t->lock);
     ingle_status s = start_first(t, err);

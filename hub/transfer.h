@@ -37,6 +37,7 @@ struct ig_transfer {
     const char *what;         /* for messages */
     const char *extra;        /* header lines for every request, may be "" */
     enum ig_content content;
+    bool unconditional; /* no If-Range: the answers' validators are compared all the same */
     int64_t chunk;      /* bytes a connection asks for */
     const char *folder; /* of the part, for the free space */
     struct ig_part *part;

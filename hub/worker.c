@@ -313,7 +313,7 @@ static void headers_for(struct ig_transfer *t, struct ig_worker *w, struct ig_bu
     bool whole = w->at == 0 && size >= 0 && size <= IG_PIECE;
     if (!t->streaming && !(t->known && !t->ranges) && !whole && !t->no_ranges) {
         ig_buf_f(b, "Range: bytes=%lld-%lld\n", (long long)w->at, (long long)end - 1);
-        if (!t->sha256 && t->journal.oid.n && (w->at || t->known))
+        if (!t->sha256 && !t->unconditional && t->journal.oid.n && (w->at || t->known))
             ig_buf_f(b, "If-Range: %s\n", t->journal.oid.p);
     }
     ig_buf_z(b, t->extra);

@@ -250,6 +250,12 @@ def test_small_file_needs_one_request(run, hub):
     assert [("/tree/" in e["path"]) for e in hub.log[before:]] == [True]
 
 
+def test_server_that_takes_every_condition_for_a_change(run, hub, store):
+    hub.deaf = True
+    run("pull", hub.put("x/m.gguf", BIG))
+    assert (store / "m.gguf").read_bytes() == BIG
+
+
 def test_changed_source_replaces(run, hub, store):
     hub.add("own/m", {"m.gguf": gguf(3 * MIB, 1)})
     run("pull", "own/m")
