@@ -176,6 +176,9 @@ async function answer(question: Message): Promise<void> {
   const { model } = settings.value;
   const message = { ...blank(question.conversation, question.id), model };
   const before = branch(chat.value.messages, question.id);
+  // Set before anything is awaited, so that Stop works from the moment it is shown.
+  const wish = { cancelled: false };
+  streams.set(message.id, { cancel: () => (wish.cancelled = true), done: Promise.resolve() });
   beginLive(message.id, message.conversation);
   await append(message);
   if (model === null) {
@@ -186,9 +189,6 @@ async function answer(question: Message): Promise<void> {
     };
     return finish({ ...message, status: 'error', error });
   }
-  // Set before loading begins, so that Stop works from the first moment.
-  const wish = { cancelled: false };
-  streams.set(message.id, { cancel: () => (wish.cancelled = true), done: Promise.resolve() });
   try {
     if (!(model in models.value.loaded)) await loadModel(model);
   } catch (error) {
