@@ -20,7 +20,6 @@ function code(format, ending) {
     chunkFileNames: `chunk-[name].${ending}`,
     sourcemap: true,
     hoistTransitiveImports: false,
-    sourcemapExcludeSources: true,
   };
 }
 
