@@ -60,10 +60,21 @@ fn main() {
 """
 
 
+# What a crate with C code of its own does.
+BUILD = """
+fn main() {
+    let include = std::path::PathBuf::from(std::env::var_os("DEP_INGLE_INCLUDE").unwrap());
+    let root = std::path::PathBuf::from(std::env::var_os("DEP_INGLE_ROOT").unwrap());
+    assert!(include.join("ingle.h").is_file() && root.join("src/files.txt").is_file());
+}
+"""
+
+
 def test_the_packages_build_in_an_empty_folder(packages, tmp_path):
     """A program that uses ingle, with the unpacked packages in place of the registry, as after publishing."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src/main.rs").write_text(PROGRAM)
+    (tmp_path / "build.rs").write_text(BUILD)
     sys_, ingle = packages["ingle-sys"][0], packages["ingle"][0]
     (tmp_path / "Cargo.toml").write_text(f"""
 [package]
@@ -72,6 +83,7 @@ version = "0.0.0"
 edition = "2024"
 [dependencies]
 ingle = {{ version = "0.1.0", default-features = false }}
+ingle-sys = "0.1.0"
 [patch.crates-io]
 ingle = {{ path = "{ingle}" }}
 ingle-sys = {{ path = "{sys_}" }}

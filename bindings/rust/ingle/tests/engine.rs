@@ -147,7 +147,7 @@ fn a_dropped_stream_frees_the_engine() {
     engine.run(greedy("abc", 1)).unwrap();
     let free = start.elapsed();
     eprintln!("engine free after {free:?}");
-    assert!(free < 5 * SOON, "{free:?}");
+    assert!(free < 3 * SOON, "{free:?}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn cancelling_ends_with_what_there_is() {
     let start = Instant::now();
     thread::spawn(move || canceller.cancel()).join().unwrap();
     let last = events.by_ref().last().unwrap().unwrap();
-    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    assert!(start.elapsed() < 3 * SOON, "{:?}", start.elapsed());
     assert!(matches!(last, Event::Done(done) if done.is_cancelled()));
     assert!(events.next().is_none());
 
