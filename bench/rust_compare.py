@@ -116,9 +116,13 @@ def timed_build(name, jobs):
                           f"building {name}", cwd=p.folder, env=cargo_env(name, without))
     times.update(jobs=jobs, load_average=round(os.getloadavg()[1], 1), without=without,
                  date=datetime.date.today().isoformat())
+    note_build(name, times)
+    return times
+
+
+def note_build(name, times):
     with open(target(name) + ".json", "w") as f:
         json.dump(times, f)
-    return times
 
 
 def kept_build(name):
@@ -140,6 +144,7 @@ def probe(name, jobs):
                            stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if r.returncode:
             needed.append(tool)
+    note_build(name, dict(kept_build(name), probed=needed))
     return needed
 
 
@@ -260,7 +265,8 @@ def compare(a, model):
     names = a.only or (list(PROGRAMS) if a.all else USUAL)
     os.makedirs(HERE, exist_ok=True)
     built = {n: kept_build(n) if a.skip_build else timed_build(n, a.jobs) for n in names}
-    probed = {n: probe(n, a.jobs) if a.probe and not PROGRAMS[n].bare else None for n in names}
+    probed = {n: probe(n, a.jobs) if a.probe and not PROGRAMS[n].bare else built[n].get("probed")
+              for n in names}
     facts = {n: static_facts(n) for n in names}
     prefix = ["chrt", "-f", "1"] if a.realtime else []
     load = round(os.getloadavg()[0], 2)

@@ -50,7 +50,7 @@ impl Measure {
         self.text.push_str(piece);
     }
 
-    pub fn finish(self, prompt_tokens: usize, output_tokens: usize) {
+    pub fn finish(&self, prompt_tokens: usize, output_tokens: usize) {
         let loaded = self.loaded.expect("loaded() was called");
         let first = self.first.expect("at least one piece of text came");
         let after_first = self.last.unwrap_or(first) - first;

@@ -3,6 +3,8 @@
 mod measure;
 
 use ingle::{Engine, Event, Model, Options, Request};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut run = measure::Measure::start();
@@ -13,14 +15,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     run.loaded();
 
     let request = Request::prompt(run.prompt.as_str()).max_tokens(u32::try_from(run.tokens)?);
-    let mut usage = ingle::Usage::default();
-    for event in engine.stream(request.temperature(0.0))?.blocking() {
-        match event? {
-            Event::Text(piece) => run.text(&piece),
-            Event::Done(done) => usage = done.usage,
-            _ => {}
+    let run = Arc::new(Mutex::new(run));
+    let page = run.clone();
+    let answer = engine.submit(request.temperature(0.0), move |event| {
+        if let Ok(Event::Text(piece)) = event {
+            page.lock().unwrap().text(&piece);
         }
-    }
+        ControlFlow::Continue(())
+    })?;
+    let usage = answer.wait()?.usage;
+    let run = run.lock().unwrap();
     run.finish(usage.prompt_tokens as usize, usage.output_tokens as usize);
     Ok(())
 }
