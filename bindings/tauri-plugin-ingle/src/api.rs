@@ -33,7 +33,7 @@ impl<R: Runtime> Ingle<R> {
     /// Answers a request. `on_text` gets each piece as it comes, on the engine's thread; `Break` ends the answer there.
     ///
     /// ```no_run
-    /// # fn f(app: &tauri::AppHandle) -> tauri_plugin_ingle::Result<()> {
+    /// # fn f<R: tauri::Runtime>(app: &tauri::AppHandle<R>) -> tauri_plugin_ingle::Result<()> {
     /// use std::ops::ControlFlow;
     /// use tauri_plugin_ingle::{IngleExt, ingle::{Message, Request}};
     ///

@@ -58,7 +58,11 @@ impl Downloads {
         page: Page,
     ) -> Result<String> {
         let mut map = lock(&self.map);
-        if let Some(download) = map.values().find(|download| download.source == source) {
+        // One that was cancelled is on its way out; a new one goes on where it stopped.
+        let running = |download: &&Arc<Download>| {
+            download.source == source && !download.cancelled.load(Ordering::SeqCst)
+        };
+        if let Some(download) = map.values().find(running) {
             download.attach(page);
             return Ok(download.id.clone());
         }

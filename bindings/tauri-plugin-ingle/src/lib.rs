@@ -1,10 +1,9 @@
 //! Language models inside a Tauri app: load, chat, stream, embed, download.
 //!
-//! ```no_run
-//! tauri::Builder::default()
-//!     .plugin(tauri_plugin_ingle::init())
-//!     // .run(tauri::generate_context!())
-//! # ;
+//! ```
+//! # fn f<R: tauri::Runtime>(builder: tauri::Builder<R>) -> tauri::Builder<R> {
+//! builder.plugin(tauri_plugin_ingle::init())
+//! # }
 //! ```
 //!
 //! Pages use the npm package `tauri-plugin-ingle-api`, and need the permission `ingle:default`. Rust code uses
@@ -77,15 +76,15 @@ type Change = Box<dyn FnOnce(&mut Config) -> Result<()> + Send>;
 
 /// Settings in code, which win over those of `tauri.conf.json`.
 ///
-/// ```no_run
-/// use std::time::Duration;
-///
+/// ```
+/// # fn f<R: tauri::Runtime>(builder: tauri::Builder<R>) -> tauri::Builder<R> {
 /// let plugin = tauri_plugin_ingle::Builder::new()
 ///     .model("smollm2")
 ///     .option("threads", 4)
-///     .idle_unload(Some(Duration::from_secs(60)))
+///     .idle_unload(Some(std::time::Duration::from_secs(60)))
 ///     .build();
-/// tauri::Builder::default().plugin(plugin);
+/// builder.plugin(plugin)
+/// # }
 /// ```
 #[derive(Default)]
 #[must_use = "it does nothing before `build`"]
