@@ -257,7 +257,7 @@ export interface Device {
   id: string;
   kind: 'cpu' | 'gpu' | (string & {});
   name: string;
-  cores?: number;
+  threads?: number;
   memoryBytes?: number;
   kernels?: string;
   usable: boolean;

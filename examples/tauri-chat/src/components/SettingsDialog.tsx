@@ -87,7 +87,7 @@ function SystemPage() {
               <p className="hint">
                 {[
                   d.kind.toUpperCase(),
-                  d.cores ? `${d.cores} cores` : '',
+                  d.threads ? `${d.threads} threads` : '',
                   d.memoryBytes ? bytes(d.memoryBytes) : '',
                   d.kernels ?? '',
                 ]
