@@ -3,17 +3,18 @@ import functools
 import itertools
 import json
 import shutil
+import signal
 
 import pytest
 
-import harness
 from harness import APP, CLI, GOLDEN, TINY, Display, Home, Page, cli, real_model
 
 DEFAULT = {"identifier": "second", "windows": ["second*"], "permissions": ["core:default", "ingle:default"]}
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "measure: prints a figure; its bound is loose unless INGLE_STRICT=1")
+def pytest_configure():
+    # A time limit from outside ends pytest in order, so that windows are closed.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,15 +109,12 @@ def say():
 
 
 @pytest.fixture
-def report(record_property, capsys):
+def report(record_testsuite_property, capsys):
     """Prints a figure past pytest's capture, and keeps it in the XML report."""
 
     def tell(name, value):
-        record_property(name, value)
+        record_testsuite_property(name, value)
         with capsys.disabled():
             print(f"\n    {name}: {value}", end="", flush=True)
 
     return tell
-
-
-__all__ = ["harness"]
