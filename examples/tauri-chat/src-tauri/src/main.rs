@@ -17,8 +17,16 @@ fn main() {
     let kept = StateFlags::all() - StateFlags::VISIBLE;
 
     let run = tauri::Builder::default()
-        .plugin(tauri_plugin_window_state::Builder::new().with_state_flags(kept).build())
-        .plugin(tauri_plugin_sql::Builder::new().add_migrations(DATABASE, migrations).build())
+        .plugin(
+            tauri_plugin_window_state::Builder::new()
+                .with_state_flags(kept)
+                .build(),
+        )
+        .plugin(
+            tauri_plugin_sql::Builder::new()
+                .add_migrations(DATABASE, migrations)
+                .build(),
+        )
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::init())
         .plugin(tauri_plugin_ingle::init())

@@ -1,6 +1,13 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { bytes, percent } from '../lib/format';
-import { displayName, isPath, models, refreshModels, selectModel } from '../lib/models';
+import {
+  displayName,
+  isOpenedFile,
+  isPath,
+  models,
+  refreshModels,
+  selectModel,
+} from '../lib/models';
 import { settings } from '../lib/settings';
 import { openSettings } from '../lib/ui';
 import { useStore } from '../lib/store';
@@ -52,7 +59,8 @@ export function ModelPicker() {
 
 function Menu({ model, onClose }: { model: string | null; onClose: () => void }) {
   const stored = useStore(models, (s) => s.stored);
-  const list = (stored ?? []).filter((m) => m.complete);
+  const loaded = useStore(models, (s) => s.loaded);
+  const list = (stored ?? []).filter((m) => m.complete && !isOpenedFile(m, model, loaded));
   const menu = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const items = menu.current?.querySelectorAll<HTMLElement>('[role^=menuitem]');

@@ -4,7 +4,16 @@ import { download, downloads } from '../lib/downloads';
 import { failureOf } from '../lib/errors';
 import { bytes } from '../lib/format';
 import type { StoredModel } from 'tauri-plugin-ingle-api';
-import { chooseDownloaded, displayName, models, remove, selectModel, unload } from '../lib/models';
+import {
+  chooseDownloaded,
+  displayName,
+  isOpenedFile,
+  models,
+  refreshModels,
+  remove,
+  selectModel,
+  unload,
+} from '../lib/models';
 import { settings } from '../lib/settings';
 import type { Failure } from '../lib/types';
 import { useStore } from '../lib/store';
@@ -33,7 +42,10 @@ function StoredRow({
   model: StoredModel;
   onChosen: (() => void) | undefined;
 }) {
-  const chosen = useStore(settings, (s) => s.model === model.name);
+  const current = useStore(settings, (s) => s.model);
+  const loaded = useStore(models, (s) => s.loaded);
+  const opened = isOpenedFile(model, current, loaded);
+  const chosen = opened || current === model.name;
   // While it is being downloaded, its own row has the buttons.
   const busy = useStore(downloads, (s) => model.source !== null && model.source in s.list);
   const [failure, setFailure] = useState<Failure | null>(null);
@@ -63,7 +75,11 @@ function StoredRow({
           </button>
         )}
         {model.loaded && (
-          <button type="button" data-testid="unload" onClick={() => guard(unload(model.name))}>
+          <button
+            type="button"
+            data-testid="unload"
+            onClick={() => guard(unload(model.name).then(refreshModels))}
+          >
             Free memory
           </button>
         )}
@@ -75,21 +91,23 @@ function StoredRow({
             data-testid="use-model"
             onClick={() => {
               onChosen?.();
-              void selectModel(model.name);
+              void selectModel(opened && current !== null ? current : model.name);
             }}
           >
             {chosen ? 'In use' : 'Use'}
           </button>
         )}
-        <button
-          type="button"
-          className="quiet"
-          aria-label={`Delete ${displayName(model.name)}`}
-          data-testid="remove-model"
-          onClick={() => setAsking(true)}
-        >
-          <Icon name="trash" />
-        </button>
+        {!opened && (
+          <button
+            type="button"
+            className="quiet"
+            aria-label={`Delete ${displayName(model.name)}`}
+            data-testid="remove-model"
+            onClick={() => setAsking(true)}
+          >
+            <Icon name="trash" />
+          </button>
+        )}
       </div>
       {asking && (
         <Dialog title="Delete this model?" className="small" onClose={() => setAsking(false)}>

@@ -24,8 +24,8 @@ export async function refreshModels(): Promise<StoredModel[]> {
   try {
     const stored = await ingle.listModels();
     const loaded = Object.fromEntries(
-      Object.entries(models.value.loaded).filter(
-        ([name]) => isPath(name) || stored.some((m) => m.name === name && m.loaded),
+      Object.entries(models.value.loaded).filter(([name, { path }]) =>
+        stored.some((m) => m.loaded && (m.name === name || m.path === path)),
       ),
     );
     models.set({ stored, loaded, error: null });
@@ -38,6 +38,16 @@ export async function refreshModels(): Promise<StoredModel[]> {
 
 export function isPath(model: string): boolean {
   return /[\\/]/.test(model);
+}
+
+/** True for the row of a file that was opened by its path: it is in the list while it is loaded, but not in the store. */
+export function isOpenedFile(
+  row: StoredModel,
+  model: string | null,
+  all: Models['loaded'],
+): boolean {
+  if (model === null || !isPath(model)) return false;
+  return row.path === model || row.path === all[model]?.path;
 }
 
 /** The model that the app brought along, in builds that do (see .env.bundled). */
@@ -87,6 +97,10 @@ async function run(model: string): Promise<Model> {
 /** Makes `model` the one that answers, and gives back the memory of the others. */
 export async function selectModel(model: string): Promise<void> {
   change({ model });
+  // One that is still being loaded can be given back only then.
+  await Promise.allSettled(
+    [...loadings].filter(([name]) => name !== model).map(([, load]) => load),
+  );
   for (const other of Object.keys(models.value.loaded)) {
     if (other !== model) await unload(other);
   }

@@ -34,9 +34,23 @@ const all: StoredModel[] = [
 export const store: StoredModel[] = scenario === 'empty' ? [] : all;
 
 function loaded(model: string): LoadedModel {
-  const entry = store.find((m) => m.name === model);
-  const path = entry?.path ?? model;
-  if (entry) entry.loaded = true;
+  let entry = store.find((m) => m.name === model || m.path === model);
+  if (!entry) {
+    // A file outside the store is listed while it is loaded.
+    const name = (model.split('/').pop() ?? model).replace(/\.gguf$/, '');
+    entry = {
+      name,
+      path: model,
+      bytes: 5e8,
+      format: 'gguf',
+      source: null,
+      complete: true,
+      loaded: true,
+    };
+    store.push(entry);
+  }
+  entry.loaded = true;
+  const { path } = entry;
   return {
     id: model,
     name: model,
@@ -81,7 +95,7 @@ const devices = [
     id: 'cpu',
     kind: 'cpu',
     name: 'Example CPU at 3.2 GHz',
-    cores: 4,
+    threads: 4,
     memoryBytes: 16e9,
     kernels: 'AVX2',
     usable: true,

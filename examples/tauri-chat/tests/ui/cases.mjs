@@ -338,6 +338,23 @@ export const cases = {
     },
   },
 
+  'open-file': {
+    async run({ page, open, id }) {
+      await open('ready');
+      await page.keyboard.press('Control+,');
+      await id('settings-models').click();
+      await id('open-file').click();
+      await id('model-picker').getByText('another-model').waitFor();
+      await id('device').getByText('Example CPU').waitFor();
+      await id('model-picker').click();
+      assert.deepEqual(await page.getByRole('menuitemradio').allInnerTexts(), [
+        'another-model\nfile',
+        'smollm2\n98.4 MB',
+        'Qwen3-1.7B-Q8_0\n1.83 GB',
+      ]);
+    },
+  },
+
   scroll: {
     size: [900, 420],
     async run({ page, open, id }) {

@@ -33,7 +33,9 @@ for (const [name, { size = [1080, 760], theme = 'light', run }] of Object.entrie
     permissions: ['clipboard-read', 'clipboard-write'],
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(15_000);
+  // The first page waits for Vite to make its modules.
+  page.setDefaultNavigationTimeout(90_000);
   const problems = [];
   page.on('pageerror', (error) => problems.push(error.message));
   page.on('console', (message) => {
