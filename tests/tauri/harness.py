@@ -154,8 +154,8 @@ def resident(pid):
 CALL = """
 const [args, done] = arguments;
 const plain = (e) => e === null || typeof e !== 'object' ? { code: null, message: String(e), hint: '' }
-  : { name: e.name, code: e.code ?? null, message: e.message ?? String(e), hint: e.hint ?? null, details: e.details ?? null,
-      isError: e instanceof Error };
+  : { name: e.name, code: e.code ?? null, message: e.message ?? String(e), hint: e.hint ?? null,
+      details: e.details ?? null, isError: e instanceof Error };
 Promise.resolve().then(() => (FUNCTION)(args))
   .then((value) => done({ value: value === undefined ? null : value }), (e) => done({ error: plain(e) }));
 """

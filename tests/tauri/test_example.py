@@ -32,8 +32,8 @@ class Chat(Window):
         return wait_until(f"{name} is shown", lambda: self.all(name), seconds)[0]
 
     def text(self, name):
-        return self.js("return [...document.querySelectorAll(`[data-testid='${arguments[0]}']`)].map((e) => e.innerText)",
-                       name)
+        return self.js("return [...document.querySelectorAll(`[data-testid='${arguments[0]}']`)]"
+                       ".map((e) => e.innerText)", name)
 
     def press(self, name):
         self.one(name)

@@ -76,8 +76,8 @@ def test_bursts_of_short_answers(app, say):
 def test_memory_is_flat(start, copies, report):
     """Many answers one after another. Kept are 64 ended streams; from then on nothing may grow.
 
-    WebKit leaves old garbage until it has some 100 MB of it. Here it collects everything each time, so that what is left
-    is what something still holds.
+    WebKit leaves old garbage until it has some 100 MB of it. Here it collects everything each time, so that what is
+    left is what something still holds.
     """
     per_request = 500
     with start(models={"tiny.gguf": copies("tiny")}, env={"JSC_useGenerationalGC": "0"}) as page:
