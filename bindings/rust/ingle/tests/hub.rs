@@ -283,6 +283,10 @@ fn failures_say_what_failed() {
     let error = hub.pull("http://127.0.0.1:1/tiny.gguf", go).unwrap_err();
     assert_eq!(error.code, Code::Io, "{error}");
     assert!(!error.message.is_empty());
+    // TLS is there and speaks: a server without it is refused, not followed.
+    let error = hub.pull(&format!("{}/tiny.gguf", server.address.replace("http:", "https:")), go).unwrap_err();
+    assert!(matches!(error.code, Code::Io | Code::Unsupported), "{error:?}");
+    eprintln!("https to a server without TLS: {error}");
     hub.set("offline", true).unwrap();
     let error = hub.pull(&format!("{}/tiny2.gguf", server.address), go).unwrap_err();
     assert_ne!(error.code, Code::Internal, "{error}");
