@@ -266,15 +266,23 @@ export const cases = {
 
   reload: {
     async run({ page, open, id }) {
-      await open('ready');
+      await open('slow');
       await ask(id, 'How does a rainbow come about?');
+      const words = () => page.locator('.markdown').innerText();
       await page.locator('.markdown').waitFor();
       await page.waitForTimeout(500);
+      const before = await words();
       await page.reload();
       await page.locator('.markdown').waitFor();
       await status(page, 'running');
-      await status(page, 'done');
-      assert.match(await id('message-assistant').innerText(), /How a rainbow[\s\S]*not a tag/);
+      const after = await words();
+      assert.ok(after.startsWith(before), `${before} -> ${after}`);
+      await page.waitForFunction(
+        (length) => document.querySelector('.markdown').innerText.length > length,
+        after.length,
+      );
+      await id('stop').click();
+      await status(page, 'stopped');
       assert.equal(await id('message-assistant').count(), 1);
     },
   },
