@@ -89,11 +89,11 @@ static bool is_model(const struct ig_remote_file *f) {
 
 /* How much a type is wanted when nothing is said; less is better. */
 static int rank(struct ig_str type) {
-    static const char *const best[] = {"q4_k_m",  "q4_k_s", "mxfp4",  "mxfp4_moe", "q4_k_l",
-                                       "q4_k_xl", "iq4_nl", "iq4_xs", "q4_1",      "q4_0"};
-    int n = (int)(sizeof best / sizeof *best);
-    for (int i = 0; i < n; i++)
-        if (ig_hub_same_name(type, ig_str_of(best[i]))) return i;
+    static const char best[] =
+        "q4_k_m q4_k_s mxfp4 mxfp4_moe q4_k_l q4_k_xl iq4_nl iq4_xs q4_1 q4_0";
+    enum { n = 10 /* words of it */ };
+    int at = ig_hub_word_index(best, type);
+    if (at >= 0) return at;
     if (ig_hub_starts(type, IG_STR("q4_")) || ig_hub_starts(type, IG_STR("iq4_"))) return n;
     static const char *const low[] = {"q1", "q2", "q3", "iq1", "iq2", "iq3", "tq1", "tq2"};
     for (size_t i = 0; i < sizeof low / sizeof *low; i++)

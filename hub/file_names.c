@@ -160,12 +160,19 @@ bool ig_hub_has_type(struct ig_str path, struct ig_str type) {
     return false;
 }
 
+int ig_hub_word_index(const char *list, struct ig_str word) {
+    for (int index = 0; *list; index++) {
+        size_t n = strcspn(list, " ");
+        if (ig_hub_same_name((struct ig_str){list, n}, word)) return index;
+        list += n + (list[n] == ' ');
+    }
+    return -1;
+}
+
 /* Q4_K_M, IQ2_XXS, TQ1_0, MXFP4, NVFP4, F16, BF16, F32, FP16 */
 bool ig_hub_looks_like_type(struct ig_str word) {
-    static const char *const whole[] = {"f16", "bf16",  "f32",       "fp16", "fp32",
-                                        "f64", "mxfp4", "mxfp4_moe", "nvfp4"};
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (ig_hub_same_name(word, ig_str_of(whole[i]))) return true;
+    if (ig_hub_word_index("f16 bf16 f32 fp16 fp32 f64 mxfp4 mxfp4_moe nvfp4", word) >= 0)
+        return true;
     size_t at = word.n && (lower(word.p[0]) == 'i' || lower(word.p[0]) == 't');
     if (word.n < at + 4 || lower(word.p[at]) != 'q' || !is_digit(word.p[at + 1]) ||
         word.p[at + 2] != '_')

@@ -32,6 +32,8 @@ bool ig_hub_has_type(struct ig_str path, struct ig_str type);
 /* The block type that the base name ends with ("Q4_K_M", "F16"), else the one in a folder's name;
  * empty if none. */
 struct ig_str ig_hub_type_of(struct ig_str path);
+/* Where `word` stands in a list of words with spaces between, in any case; -1 if it does not. */
+int ig_hub_word_index(const char *list, struct ig_str word);
 bool ig_hub_looks_like_type(struct ig_str word);
 
 #endif

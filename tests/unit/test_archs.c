@@ -113,7 +113,8 @@ static bool compute(const struct ig_plan *plan, const struct golden *g, const st
     struct ig_cache cache;
     struct ig_cpu *cpu;
     static const _Atomic bool no;
-    struct ig_cpu_config config = {r->kernels, r->threads, g->n, &no};
+    struct ig_cpu_config config = {
+        .kernels = r->kernels, .threads = r->threads, .context = g->n, .cancel = &no};
     ingle_error err;
     uint32_t chunk = r->chunk && r->chunk < g->n ? r->chunk : g->n, wanted[512];
     struct ig_pass_token tokens[512];
@@ -125,7 +126,7 @@ static bool compute(const struct ig_plan *plan, const struct golden *g, const st
             tokens[i] = (struct ig_pass_token){g->ids[at + i], at + i, &cache};
             wanted[i] = i;
         }
-        struct ig_pass pass = {tokens, n, wanted, n};
+        struct ig_pass pass = {.tokens = tokens, .n = n, .wanted = wanted, .n_wanted = n};
         if (ig_cpu_run(cpu, &pass, &err)) fail_msg("%s", err.message);
         ig_cache_advance(&cache, at + n);
         for (uint32_t i = 0; i < n; i++)
