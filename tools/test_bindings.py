@@ -137,6 +137,7 @@ def count_js(suite, out):
     for m in re.finditer(r"^\s*Tests\s+(.*)$", out, re.M):
         n = {k: int(v) for v, k in re.findall(r"(\d+) (passed|failed|skipped)", m.group(1))}
         suite.add(n.get("passed", 0), n.get("failed", 0), n.get("skipped", 0))
+    suite.add(len(re.findall(r"^ok    \S+$", out, re.M)), 0)  # pages in Chromium (tests/ui)
     for m in re.finditer(r"^(?:# |\u2139 )(pass|fail|skipped) (\d+)$", out, re.M):
         n = int(m.group(2))
         suite.add(*{"pass": (n, 0, 0), "fail": (0, n, 0), "skipped": (0, 0, n)}[m.group(1)])
@@ -211,8 +212,9 @@ def run_tauri(args):
         suite.add(0, 0, 1)
         return suite
     newest_tauri(suite)
-    built = step(suite, "test app", ["cargo", "build", "--locked", "-p", "tauri-test-app", "--features",
-                                     "custom-protocol"], CARGO_ENV)
+    apps = ["tauri-test-app"] + (["tauri-chat"] if os.path.isdir(os.path.join(TOP, APP, "dist", "assets")) else [])
+    built = step(suite, "apps", ["cargo", "build", "--locked", *(w for a in apps for w in ("-p", a)), "--features",
+                                 ",".join(f"{a}/custom-protocol" for a in apps)], CARGO_ENV)
     if built is not None:
         # The real model is worth a try; without it the tests that need it are skipped.
         sh([sys.executable, "tools/get_model.py"])
