@@ -77,6 +77,8 @@ def measure(harness, args):
         with harness.Page(display, home, config=config) as page:
             _, load = options_of(args, 0)
             page.run("load", "model", load)
+            # The page's own frame meter is no part of the way.
+            page.js("window.requestAnimationFrame = () => 0")
             in_page(page, args, "Warm up.", 0)
             in_command(harness, args, "Warm up.", 0)
             for pair in range(args.pairs):

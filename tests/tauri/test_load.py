@@ -110,4 +110,5 @@ def test_memory_is_flat(start, copies, report):
         medians = [statistics.median(row[column] for row in part) for part in parts]
         report(f"memory of the {name} over {soak['tokens']:,} tokens, after warming up, by quarters",
                ", ".join(f"{value / 1e6:.1f}" for value in medians) + " MB")
-        assert max(medians[2:]) < 1.05 * medians[0] + 10e6, name
+        # The page's allocator gives pages back now and then: its quarters differ by some 10 % and have no trend.
+        assert medians[3] < (1.02 if name == "app" else 1.1) * max(medians[:2]) + 2e6, name
