@@ -61,7 +61,7 @@ def libraries(program):
 def webkit_folder(libs):
     for lib in libs:
         if lib.name.startswith("libwebkit2gtk-4.1"):
-            return lib.parent / "webkit2gtk-4.1"
+            return lib.resolve().parent / "webkit2gtk-4.1"
     raise Failed("the app does not use WebKitGTK 4.1")
 
 
