@@ -251,19 +251,20 @@ void ig_call_phase(struct ig_call *c, const char *phase) {
     tell(c);
 }
 
-/* The rate is a moving average over about three seconds. */
+/* The rate is a moving average over about three seconds; what an earlier pull left does not count. */
 void ig_call_bytes(struct ig_call *c, int64_t done) {
     ingle_hub_progress *p = &c->progress;
     double now = ig_os_seconds();
+    int64_t fetched = done - p->bytes_resumed;
     p->bytes_done = done;
-    if (c->rate_at <= 0 || done < c->rate_bytes) {
+    if (c->rate_at <= 0 || fetched < c->rate_bytes) {
         c->rate_at = now;
-        c->rate_bytes = done;
+        c->rate_bytes = fetched;
         return;
     }
     double seconds = now - c->rate_at;
     if (seconds < 0.25) return;
-    double rate = (double)(done - c->rate_bytes) / seconds,
+    double rate = (double)(fetched - c->rate_bytes) / seconds,
            keep = seconds < 3 ? 1 - seconds / 3 : 0;
     p->bytes_per_second =
         p->bytes_per_second > 0 ? keep * p->bytes_per_second + (1 - keep) * rate : rate;
@@ -271,7 +272,7 @@ void ig_call_bytes(struct ig_call *c, int64_t done) {
                           ? (double)(p->bytes_total - done) / p->bytes_per_second
                           : -1;
     c->rate_at = now;
-    c->rate_bytes = done;
+    c->rate_bytes = fetched;
 }
 
 ingle_status ig_call_cancelled(ingle_error *err) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "hub/call.h"
 #include "hub/choice.h"
 #include "hub/file_names.h"
 #include "hub/journal.h"
@@ -16,6 +17,7 @@
 #include "hub/sha256.h"
 #include "hub/source.h"
 #include "hub/url.h"
+#include "os/os.h"
 
 static struct ig_mem mem;
 static ingle_error err;
@@ -524,6 +526,20 @@ static void test_settings(void **state) {
     ingle_hub_close(NULL);
 }
 
+/* What an earlier pull left is no speed. */
+static void test_rate(void **state) {
+    enum { MB = 1000000 };
+    struct ig_call c = {.progress = {.phase = "download", .bytes_total = 600ll * MB}};
+    (void)state;
+    ig_call_bytes(&c, 0);
+    ig_os_sleep(0.3);
+    c.progress.bytes_resumed = 500ll * MB;
+    ig_call_bytes(&c, 501ll * MB);
+    assert_int_equal(c.progress.bytes_done, 501ll * MB);
+    assert_true(c.progress.bytes_per_second > 0.1 * MB && c.progress.bytes_per_second < 4.0 * MB);
+    assert_true(c.progress.seconds_left > 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_sha256, teardown),
@@ -542,6 +558,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_journal_text, teardown),
         cmocka_unit_test_teardown(test_records, teardown),
         cmocka_unit_test_teardown(test_settings, teardown),
+        cmocka_unit_test(test_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
