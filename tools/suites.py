@@ -41,8 +41,8 @@ class Suite:
 
 
 def sh(args, **kw):
-    return subprocess.run(args, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", **{"env": ENV, **kw})
+    return subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", **{"cwd": TOP, "env": ENV, **kw})
 
 
 def pytest_suite(suite, python, arguments, env):

@@ -57,7 +57,7 @@ impl Default for Config {
             idle_unload: Some(Duration::from_secs(300)),
             unload_when_hidden: false,
             background: false,
-            batch: Duration::from_millis(16),
+            batch: Duration::from_millis(33),
             isolated: Isolated::No,
             compat: false,
         }
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(config, Config::default());
         assert_eq!(config, Config::from_json(&json!({})).unwrap());
         assert_eq!(config.idle_unload, Some(Duration::from_secs(300)));
-        assert_eq!(config.batch, Duration::from_millis(16));
+        assert_eq!(config.batch, Duration::from_millis(33));
         let never = Config::from_json(&json!({ "idleUnloadSeconds": 0 })).unwrap();
         assert_eq!(never.idle_unload, None);
     }

@@ -6,7 +6,21 @@ use tauri_plugin_window_state::StateFlags;
 /// The page opens the same name (src/lib/db.ts); the file lies in the app's configuration folder.
 const DATABASE: &str = "sqlite:chats.db";
 
+/// Without a GPU, WebKitGTK emulates OpenGL, which takes half the frames of a page that keeps changing; its older way of
+/// painting does not. Whoever starts the app can say otherwise.
+#[cfg(target_os = "linux")]
+fn paint_without_gpu() {
+    const WAY: &str = "WEBKIT_DISABLE_DMABUF_RENDERER";
+    if !std::path::Path::new("/dev/dri").exists() && std::env::var_os(WAY).is_none() {
+        // SAFETY: the first thing `main` does; no other thread is there yet.
+        unsafe { std::env::set_var(WAY, "1") };
+    }
+}
+
 fn main() {
+    #[cfg(target_os = "linux")]
+    paint_without_gpu();
+
     let migrations = vec![Migration {
         version: 1,
         description: "conversations and messages",
