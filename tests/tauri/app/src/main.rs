@@ -11,7 +11,8 @@ fn setting(name: &str) -> Option<serde_json::Value> {
 }
 
 fn window(app: &AppHandle, label: &str) -> Result<WebviewWindow, String> {
-    app.get_webview_window(label).ok_or_else(|| format!("no window {label:?}"))
+    app.get_webview_window(label)
+        .ok_or_else(|| format!("no window {label:?}"))
 }
 
 #[tauri::command]
@@ -26,19 +27,27 @@ async fn test_open_window(app: AppHandle, label: String) -> Result<(), String> {
 
 #[tauri::command]
 fn test_close_window(app: AppHandle, label: &str) -> Result<(), String> {
-    window(&app, label)?.close().map_err(|error| error.to_string())
+    window(&app, label)?
+        .close()
+        .map_err(|error| error.to_string())
 }
 
 #[tauri::command]
 fn test_set_visible(app: AppHandle, label: &str, visible: bool) -> Result<(), String> {
     let window = window(&app, label)?;
-    let done = if visible { window.show() } else { window.hide() };
+    let done = if visible {
+        window.show()
+    } else {
+        window.hide()
+    };
     done.map_err(|error| error.to_string())
 }
 
 #[tauri::command]
 fn test_eval(app: AppHandle, label: &str, script: &str) -> Result<(), String> {
-    window(&app, label)?.eval(script).map_err(|error| error.to_string())
+    window(&app, label)?
+        .eval(script)
+        .map_err(|error| error.to_string())
 }
 
 #[tauri::command]
@@ -50,7 +59,11 @@ fn main() {
     let mut context = tauri::generate_context!();
     // The plugin's part of tauri.conf.json, so that one binary serves every test.
     if let Some(config) = setting("INGLE_TEST_CONFIG") {
-        context.config_mut().plugins.0.insert("ingle".into(), config);
+        context
+            .config_mut()
+            .plugins
+            .0
+            .insert("ingle".into(), config);
     }
     tauri::Builder::default()
         .plugin(tauri_plugin_ingle::init())
@@ -63,7 +76,10 @@ fn main() {
         ])
         .setup(|app| {
             let more = setting("INGLE_TEST_CAPABILITIES");
-            for capability in more.iter().flat_map(|list| list.as_array().expect("an array")) {
+            for capability in more
+                .iter()
+                .flat_map(|list| list.as_array().expect("an array"))
+            {
                 app.add_capability(capability.to_string())?;
             }
             Ok(())
