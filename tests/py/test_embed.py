@@ -1,5 +1,5 @@
 """Embeddings are the hidden states behind the final norm: the output matrix times the one of the last position gives
-the logits of `ingle logits`, and the mean over a text is the mean over its prefixes' last positions (models are causal)."""
+the logits of `ingle logits`. (tests/unit/test_embed.c holds the mean against the last positions of the prefixes.)"""
 import json
 import subprocess
 

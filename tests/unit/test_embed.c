@@ -193,6 +193,27 @@ static void test_session_pooling(void **state) {
     ingle_model_close(m);
 }
 
+/* Models are causal: the mean over a text is the mean of its prefixes' last positions. */
+static void test_mean_is_the_mean_of_prefixes(void **state) {
+    static const int32_t ids[] = {5, 17, 200, 33, 101};
+    enum { N = sizeof ids / sizeof *ids };
+    ingle_model *m = open_model();
+    ingle_session *s;
+    float mean[512], last[512];
+    double sum[512] = {0};
+    (void)state;
+    assert_int_equal(ingle_session_open(&s, m, NULL, &err), INGLE_OK);
+    size_t width = (size_t)ingle_model_width(m);
+    assert_int_equal(ingle_session_embed(s, ids, N, INGLE_POOL_MEAN, mean, &err), INGLE_OK);
+    for (size_t n = 1; n <= N; n++) {
+        assert_int_equal(ingle_session_embed(s, ids, n, INGLE_POOL_LAST, last, &err), INGLE_OK);
+        for (size_t k = 0; k < width; k++) sum[k] += (double)last[k];
+    }
+    for (size_t k = 0; k < width; k++) assert_true(mean[k] == (float)(sum[k] / N));
+    ingle_session_close(s);
+    ingle_model_close(m);
+}
+
 static int stop_text(void *ud, const char *text, size_t n) {
     (void)ud, (void)text, (void)n;
     return 1;
@@ -233,6 +254,7 @@ int main(void) {
         cmocka_unit_test(test_cancel_from_another_thread),
         cmocka_unit_test(test_conversation_stays),
         cmocka_unit_test(test_session_pooling),
+        cmocka_unit_test(test_mean_is_the_mean_of_prefixes),
         cmocka_unit_test(test_doctor_takes_no_model),
         cmocka_unit_test(test_background_gives_the_same),
     };
