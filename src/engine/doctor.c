@@ -53,11 +53,17 @@ static void put_cpu(struct ig_buf *b, const char *kernels) {
     ig_buf_z(b, ",\"usable\":true,\"reason\":\"\"}");
 }
 
-static void put_devices(struct ig_buf *b, const char *kernels) {
+enum { DRIVERS = sizeof drivers / sizeof *drivers };
+
+static void find_drivers(bool found[DRIVERS]) {
+    for (size_t i = 0; i < DRIVERS; i++) found[i] = has_driver(drivers[i].library);
+}
+
+static void put_devices(struct ig_buf *b, const char *kernels, const bool found[DRIVERS]) {
     ig_buf_ch(b, '[');
     put_cpu(b, kernels);
-    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
-        if (!has_driver(drivers[i].library)) continue;
+    for (size_t i = 0; i < DRIVERS; i++) {
+        if (!found[i]) continue;
         ig_buf_f(
             b,
             ",{\"id\":\"%s\",\"kind\":\"gpu\",\"name\":\"%s\",\"threads\":0,\"memory_bytes\":0,"
@@ -82,7 +88,9 @@ ingle_status ingle_devices(ingle_text_fn fn, void *ud, ingle_error *err) {
     struct ig_mem mem = {0};
     struct ig_buf b = {.mem = &mem};
     if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_devices: fn is NULL");
-    put_devices(&b, ig_kernels_choose("auto")->name);
+    bool found[DRIVERS];
+    find_drivers(found);
+    put_devices(&b, ig_kernels_choose("auto")->name, found);
     return push(&b, fn, ud, err);
 }
 
@@ -150,10 +158,10 @@ static double measure_bandwidth(struct ig_mem *mem, unsigned threads) {
 /* ---- Report ---- */
 
 struct report {
-    struct ig_mem *mem;
     const struct ingle_model *m;
     const ingle_options *options;
     const char *kernels;
+    bool drivers[DRIVERS]; /* found */
     unsigned threads;
     uint64_t total, available, needed, per_token;
     double bandwidth;
@@ -211,8 +219,8 @@ static void survey_model(struct report *r) {
 }
 
 static void survey_machine(struct report *r) {
-    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++)
-        if (has_driver(drivers[i].library)) {
+    for (size_t i = 0; i < DRIVERS; i++)
+        if (r->drivers[i]) {
             char what[96];
             snprintf(what, sizeof what, "%s found, but not used", drivers[i].name);
             add_problem(r, "note", "this version of ingle computes on the CPU only", what);
@@ -246,7 +254,7 @@ static void put_report(const struct report *r, struct ig_buf *b) {
     ig_buf_f(b, ",\"threads\":%u,\"memory_bytes\":%llu,\"memory_available_bytes\":%llu}",
              r->threads, (unsigned long long)r->total, (unsigned long long)r->available);
     ig_buf_z(b, ",\"devices\":");
-    put_devices(b, r->kernels);
+    put_devices(b, r->kernels, r->drivers);
     ig_buf_z(b, ",\"model\":");
     put_model(r, b);
     ig_buf_z(b, ",\"speed\":{\"memory_bytes_per_second\":");
@@ -265,14 +273,14 @@ ingle_status ingle_doctor(const ingle_model *m, const ingle_options *options, in
     struct ig_mem mem = {0};
     struct ig_buf b = {.mem = &mem};
     if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_doctor: fn is NULL");
-    struct report r = {.mem = &mem,
-                       .m = m,
+    struct report r = {.m = m,
                        .options = options,
                        .kernels = ig_kernels_choose("auto")->name,
                        .threads = ig_os_cpu_count(),
                        .total = ig_os_memory_total(),
                        .available = ig_os_memory_available(),
                        .problems = {.mem = &mem}};
+    find_drivers(r.drivers);
     if (m) survey_model(&r);
     survey_machine(&r);
     r.bandwidth = measure_bandwidth(&mem, r.threads);

@@ -1,6 +1,7 @@
 /* Embeddings of any model: the plan is run up to the final norm and the hidden states are pooled.
  * Sums are in f64 in order of position, so cutting a text into passes changes no bit. */
 #include "engine/embed.h"
+#include "engine/prompt.h"
 
 #include <math.h>
 
@@ -85,29 +86,19 @@ static ingle_status read_wish(const struct ingle_model *m, const struct ig_json 
     return INGLE_OK;
 }
 
-static ingle_status read_ids(const struct ig_json *list, struct ig_mem *mem, struct ig_ids *out,
-                             size_t index, ingle_error *err) {
-    out->p = ig_calloc(mem, list->count ? list->count : 1, sizeof *out->p);
-    if (!out->p) return ig_fail_memory(err, list->count * sizeof *out->p);
-    out->cap = list->count;
-    for (const struct ig_json *v = list->child; v; v = v->next) {
-        int64_t id = ig_json_i64(v, -1);
-        if (!ig_json_is(v, IG_JSON_NUMBER) || !v->integer)
-            return ig_fail(err, INGLE_BAD_REQUEST, "input is a text, texts, or lists of token ids",
-                           "input %zu: element %zu is not an integer", index, out->n);
-        out->p[out->n++] = id < 0 || id > INT32_MAX ? -1 : (int32_t)id;
-    }
-    return INGLE_OK;
-}
+static const char shapes[] = "input is a text, texts, or lists of token ids";
 
 static ingle_status read_text(struct ingle_session *s, const struct ig_json *item,
                               struct ig_mem *mem, struct ig_ids *out, size_t index,
                               ingle_error *err) {
     const struct ingle_model *m = s->model;
     *out = (struct ig_ids){0};
-    if (ig_json_is(item, IG_JSON_ARRAY)) return read_ids(item, mem, out, index, err);
+    if (ig_json_is(item, IG_JSON_ARRAY)) {
+        ingle_status status = ig_prompt_copy_ids(mem, item, shapes, out, err);
+        return status == INGLE_BAD_REQUEST ? ig_fail_in(err, "input %zu", index) : status;
+    }
     if (!ig_json_is(item, IG_JSON_STRING))
-        return ig_fail(err, INGLE_BAD_REQUEST, "input is a text, texts, or lists of token ids",
+        return ig_fail(err, INGLE_BAD_REQUEST, shapes,
                        "input %zu is neither a text nor a list of token ids", index);
     if (!m->vocab)
         return ig_fail(err, INGLE_NOT_FOUND, "give the input as lists of token ids",

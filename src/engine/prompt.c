@@ -191,15 +191,14 @@ static ingle_status encode_chat(const struct ingle_model *m, struct ig_mem *mem,
     return status;
 }
 
-static ingle_status copy_ids(struct ig_mem *mem, const struct ig_json *list, struct ig_ids *out,
-                             ingle_error *err) {
+ingle_status ig_prompt_copy_ids(struct ig_mem *mem, const struct ig_json *list, const char *hint,
+                                struct ig_ids *out, ingle_error *err) {
     out->p = ig_calloc(mem, list->count ? list->count : 1, sizeof *out->p);
     if (!out->p) return ig_fail_memory(err, list->count * sizeof *out->p);
     out->cap = list->count;
     for (const struct ig_json *v = list->child; v; v = v->next) {
         if (!ig_json_is(v, IG_JSON_NUMBER) || !v->integer)
-            return ig_fail(err, INGLE_BAD_REQUEST, "prompt is a text or a list of token ids",
-                           "prompt: element %zu is not an integer", out->n);
+            return ig_fail(err, INGLE_BAD_REQUEST, hint, "element %zu is not an integer", out->n);
         int64_t id = ig_json_i64(v, -1);
         out->p[out->n++] = id < 0 || id > INT32_MAX ? -1 : (int32_t)id;
     }
@@ -212,7 +211,11 @@ ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem,
     const struct ig_json *messages = ig_json_get(request, "messages");
     const struct ig_json *prompt = ig_json_get(request, "prompt");
     *p = (struct ig_prompt){0};
-    if (ig_json_is(prompt, IG_JSON_ARRAY)) return copy_ids(mem, prompt, &p->ids, err);
+    if (ig_json_is(prompt, IG_JSON_ARRAY)) {
+        ingle_status status = ig_prompt_copy_ids(
+            mem, prompt, "prompt is a text or a list of token ids", &p->ids, err);
+        return status == INGLE_BAD_REQUEST ? ig_fail_in(err, "prompt") : status;
+    }
     if (!m->vocab)
         return ig_fail(err, INGLE_NOT_FOUND, "give the prompt as a list of token ids",
                        "%s has no vocabulary", m->path);

@@ -26,5 +26,9 @@ struct ig_prompt {
 ingle_status ig_prompt_encode(const struct ingle_model *m, struct ig_mem *mem,
                               const struct ig_json *request, size_t max, struct ig_prompt *p,
                               ingle_error *err);
+/* A JSON list of token ids. INGLE_BAD_REQUEST names the element, with `hint`; out->p is freed by the
+ * caller, also after a failure. Ids that fit no vocabulary become -1. */
+ingle_status ig_prompt_copy_ids(struct ig_mem *mem, const struct ig_json *list, const char *hint,
+                                struct ig_ids *out, ingle_error *err);
 
 #endif
