@@ -12,7 +12,9 @@ enum { MAX_REPETITIONS = 1000 };
 struct bench {
     struct cli *c;
     ingle_model *model;
-    ingle_session *session;
+    ingle_session *session;   /* the first of sessions */
+    ingle_session **sessions; /* [n_sessions] advanced together by the generation test */
+    size_t n_sessions;
     int32_t *ids; /* [n_ids] */
     size_t n_ids;
     uint64_t random;
@@ -36,26 +38,37 @@ static ingle_status prompt_once(struct bench *b, size_t n, double *seconds) {
     return INGLE_OK;
 }
 
+static ingle_status step_all(struct bench *b) {
+    for (size_t i = 0; i < b->n_sessions; i++) b->ids[i] = random_id(b);
+    if (b->n_sessions == 1) return ingle_session_step(b->session, b->ids[0], &b->c->err);
+    return ingle_sessions_step(b->sessions, b->ids, b->n_sessions, &b->c->err);
+}
+
 static ingle_status generate_once(struct bench *b, size_t n, double *seconds) {
-    b->ids[0] = random_id(b);
-    IG_TRY(ingle_session_sync(b->session, b->ids, 1, &b->c->err));
+    for (size_t i = 0; i < b->n_sessions; i++) {
+        b->ids[0] = random_id(b);
+        IG_TRY(ingle_session_sync(b->sessions[i], b->ids, 1, &b->c->err));
+    }
     double start = cli_seconds();
     for (size_t i = 0; i < n; i++) {
-        IG_TRY(ingle_session_step(b->session, random_id(b), &b->c->err));
+        IG_TRY(step_all(b));
         if (cli_interrupt_pending()) return ig_fail(&b->c->err, INGLE_CANCELLED, NULL, "cancelled");
     }
     *seconds = cli_seconds() - start;
     return INGLE_OK;
 }
 
-static void print_result(struct bench *b, const char *name, size_t n, bool first) {
+static void print_result(struct bench *b, bool prompt, size_t n, bool first) {
     double sum = 0, squares = 0, k = (double)b->repetitions;
     char test[32];
     for (size_t i = 0; i < b->repetitions; i++) sum += b->speed[i];
     for (size_t i = 0; i < b->repetitions; i++)
         squares += (b->speed[i] - sum / k) * (b->speed[i] - sum / k);
     double spread = b->repetitions > 1 ? sqrt(squares / (k - 1)) : 0;
-    snprintf(test, sizeof test, "%s%zu", name, n);
+    if (prompt || b->n_sessions == 1)
+        snprintf(test, sizeof test, "%s%zu", prompt ? "pp" : "tg", n);
+    else
+        snprintf(test, sizeof test, "tg%zux%zu", n, b->n_sessions);
     cli_progress_clear();
     if (!b->c->flag[CLI_JSON]) {
         if (first) cli_putf("%-10s %12s %10s %6s\n", "test", "tokens/s", "+-", "runs");
@@ -74,10 +87,11 @@ static ingle_status run_test(struct bench *b, bool prompt, size_t n, bool first)
     double seconds = 0;
     for (size_t i = 0; i <= b->repetitions; i++) { /* round 0 warms up */
         IG_TRY(prompt ? prompt_once(b, n, &seconds) : generate_once(b, n, &seconds));
-        if (i) b->speed[i - 1] = (double)n / (seconds > 1e-9 ? seconds : 1e-9);
+        double tokens = (double)(prompt ? n : n * b->n_sessions);
+        if (i) b->speed[i - 1] = tokens / (seconds > 1e-9 ? seconds : 1e-9);
         cli_progress(prompt ? "prompt" : "generation", (double)i / (double)b->repetitions);
     }
-    print_result(b, prompt ? "pp" : "tg", n, first);
+    print_result(b, prompt, n, first);
     return INGLE_OK;
 }
 
@@ -85,15 +99,24 @@ static void cancel(void *ud) {
     ingle_session_cancel(ud);
 }
 
+static ingle_status open_sessions(struct bench *b) {
+    for (size_t i = 0; i < b->n_sessions; i++)
+        IG_TRY(ingle_session_open(&b->sessions[i], b->model, b->c->options, &b->c->err));
+    b->session = b->sessions[0];
+    return INGLE_OK;
+}
+
 static int run_tests(struct bench *b, size_t pp, size_t tg) {
     struct cli *c = b->c;
     char text[32];
-    b->n_ids = (pp > tg + 1 ? pp : tg + 1);
-    snprintf(text, sizeof text, "%zu", b->n_ids);
+    size_t longest = pp > tg + 1 ? pp : tg + 1;
+    b->n_ids = longest > b->n_sessions ? longest : b->n_sessions;
+    snprintf(text, sizeof text, "%zu", longest);
     if (!cli_option_is_set(c, "context")) ingle_options_set(c->options, "context", text, NULL);
     b->ids = ig_calloc(&c->mem, b->n_ids, sizeof *b->ids);
-    if (!b->ids) return cli_error(3, NULL, "out of memory");
-    ingle_status st = ingle_session_open(&b->session, b->model, c->options, &c->err);
+    b->sessions = ig_calloc(&c->mem, b->n_sessions, sizeof *b->sessions);
+    if (!b->ids || !b->sessions) return cli_error(3, NULL, "out of memory");
+    ingle_status st = open_sessions(b);
     if (st == INGLE_OK) {
         cli_on_interrupt(cancel, b->session);
         if (pp) st = run_test(b, true, pp, true);
@@ -101,7 +124,8 @@ static int run_tests(struct bench *b, size_t pp, size_t tg) {
         cli_on_interrupt(NULL, NULL);
     }
     if (st == INGLE_OK && c->flag[CLI_JSON]) cli_putz(pp || tg ? "]\n" : "[]\n");
-    ingle_session_close(b->session);
+    for (size_t i = 0; i < b->n_sessions; i++) ingle_session_close(b->sessions[i]);
+    ig_free(&c->mem, b->sessions);
     ig_free(&c->mem, b->ids);
     return st == INGLE_OK ? 0 : cli_fail(&c->err);
 }
@@ -114,6 +138,7 @@ int cli_bench(struct cli *c) {
     if (c->n_args > 1) return cli_usage(c, "bench takes one MODEL");
     size_t pp = (size_t)cli_number(c, CLI_PROMPT_TOKENS, 512, 0, 1 << 24, &bad);
     size_t tg = (size_t)cli_number(c, CLI_GEN_TOKENS, 64, 0, 1 << 24, &bad);
+    b.n_sessions = (size_t)cli_number(c, CLI_SESSIONS, 1, 1, 4096, &bad);
     b.repetitions = (size_t)cli_number(c, CLI_REPETITIONS, 5, 1, MAX_REPETITIONS, &bad);
     if (bad) return 64;
     int code = cli_open_model(c, &b.model);

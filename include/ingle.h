@@ -251,6 +251,12 @@ INGLE_API void ingle_session_close(ingle_session *s);
 INGLE_API ingle_status ingle_session_sync(ingle_session *s, const int32_t *ids, size_t n, ingle_error *err);
 /* Appends one token. */
 INGLE_API ingle_status ingle_session_step(ingle_session *s, int32_t id, ingle_error *err);
+/* Appends ids[i] to sessions[i], each a different one, in one pass over the weights: n answers for little more than the time of
+ * one. Results are the bits each session would get alone. All are sessions of one model with the same "cpu" and "kv", used by the
+ * calling thread alone; n <= the first one's "batch", whose threads compute. ingle_session_cancel of the first ends the call.
+ * On failure no timeline has changed, and logits stay. */
+INGLE_API ingle_status ingle_sessions_step(ingle_session *const *sessions, const int32_t *ids, size_t n,
+                                           ingle_error *err);
 /* Row of vocab_size floats for the last token; valid until the next call on the session. NULL before the first sync. */
 INGLE_API const float *ingle_session_logits(const ingle_session *s);
 /* Called with the logits [vocab_size] of each new position; non-zero cancels. */

@@ -101,6 +101,7 @@ void ingle_session_close(ingle_session *s) {
     ig_free(&s->mem, s->tokens);
     ig_free(&s->mem, s->pass);
     ig_free(&s->mem, s->wanted);
+    ig_free(&s->mem, s->row);
     ingle_options_free(s->options);
     struct ig_mem mem = s->mem;
     ig_free(&mem, s);

@@ -21,7 +21,8 @@ struct ingle_session {
     struct ig_pass_token *pass; /* [batch] */
     uint32_t *wanted;           /* [batch] */
     const float *logits;        /* of tokens[n - 1], or NULL */
-    uint32_t logits_row;
+    float *row;                 /* [n_vocab] own copy of them, once stepped with others */
+    uint32_t seat;              /* among those */
     _Atomic bool cancel;
 };
 

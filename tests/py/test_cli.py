@@ -299,6 +299,8 @@ def test_bench(cli, gguf):
         assert abs(r["tokens_per_second"] / np.mean(r["samples"]) - 1) < 1e-3
         assert abs(r["stddev"] - np.std(r["samples"], ddof=1)) <= 1e-3 * max(r["samples"])
     assert [r["test"] for r in json.loads(cli("bench", gguf, "-p", 0, "-n", 4, "-r", 1, "--json").stdout)] == ["tg4"]
+    assert [r["test"] for r in json.loads(cli("bench", gguf, "-p", 0, "-n", 4, "-r", 1, "--sessions", 3,
+                                              "--json").stdout)] == ["tg4x3"]
 
 
 def test_quant(cli, golden):

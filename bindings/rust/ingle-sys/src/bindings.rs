@@ -418,6 +418,16 @@ unsafe extern "C" {
         id: i32,
         err: *mut ingle_error,
     ) -> ingle_status;
+    /// Appends ids\[i\] to sessions\[i\], each a different one, in one pass over the weights: n answers for little more than the time of
+    /// one. Results are the bits each session would get alone. All are sessions of one model with the same "cpu" and "kv", used by the
+    /// calling thread alone; n \<= the first one's "batch", whose threads compute. ingle_session_cancel of the first ends the call.
+    /// On failure no timeline has changed, and logits stay.
+    pub fn ingle_sessions_step(
+        sessions: *const *mut ingle_session,
+        ids: *const i32,
+        n: usize,
+        err: *mut ingle_error,
+    ) -> ingle_status;
     /// Row of vocab_size floats for the last token; valid until the next call on the session. NULL before the first sync.
     pub fn ingle_session_logits(s: *const ingle_session) -> *const f32;
     /// Like ingle_session_sync but delivers the logits of every position it computes (from a fresh timeline: all).
