@@ -136,13 +136,18 @@ int cli_bench(struct cli *c) {
     b.c = c;
     b.random = 1;
     if (c->n_args > 1) return cli_usage(c, "bench takes one MODEL");
-    size_t pp = (size_t)cli_number(c, CLI_PROMPT_TOKENS, 512, 0, 1 << 24, &bad);
+    size_t pp =
+        (size_t)cli_number(c, CLI_PROMPT_TOKENS, c->flag[CLI_HASH] ? 64 : 512, 0, 1 << 24, &bad);
     size_t tg = (size_t)cli_number(c, CLI_GEN_TOKENS, 64, 0, 1 << 24, &bad);
     b.n_sessions = (size_t)cli_number(c, CLI_SESSIONS, 1, 1, 4096, &bad);
     b.repetitions = (size_t)cli_number(c, CLI_REPETITIONS, 5, 1, MAX_REPETITIONS, &bad);
     if (bad) return 64;
+    if (c->flag[CLI_HASH] && !pp) return cli_usage(c, "--hash needs at least one token");
     int code = cli_open_model(c, &b.model);
-    if (!code) code = run_tests(&b, pp, tg);
+    if (!code && c->flag[CLI_HASH])
+        code = cli_bench_hash(c, b.model, pp);
+    else if (!code)
+        code = run_tests(&b, pp, tg);
     ingle_model_close(b.model);
     return code;
 }

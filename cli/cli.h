@@ -129,6 +129,10 @@ int32_t *cli_parse_ids(struct cli *c, const char *text, size_t *n, int *code);
 ingle_status cli_get_ids(struct cli *c, ingle_model *m, const char *text, size_t len,
                          unsigned flags, int32_t **ids, size_t *n);
 
+/* ---- bench_hash.c ---- */
+/* Prints the hash of the logits of `n` fixed tokens; returns the exit code. */
+int cli_bench_hash(struct cli *c, ingle_model *m, size_t n);
+
 /* ---- line.c ---- */
 struct cli_line;
 struct cli_line *cli_line_open(struct cli *c, bool keep_history);

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import get_model
+
 
 @pytest.fixture(scope="session")
 def models(golden):
@@ -301,6 +303,30 @@ def test_bench(cli, gguf):
     assert [r["test"] for r in json.loads(cli("bench", gguf, "-p", 0, "-n", 4, "-r", 1, "--json").stdout)] == ["tg4"]
     assert [r["test"] for r in json.loads(cli("bench", gguf, "-p", 0, "-n", 4, "-r", 1, "--sessions", 3,
                                               "--json").stdout)] == ["tg4x3"]
+
+
+def documented_hash(top, name):
+    """The hash that docs/reproducibility.md names for a file."""
+    return re.search(rf"^([0-9a-f]{{16}})  .*{re.escape(name)}$", (top / "docs/reproducibility.md").read_text(), re.M)[1]
+
+
+def test_bench_hash(cli, golden, top):
+    model = golden / "gguf" / "llama-256.gguf"
+    want = documented_hash(top, "tests/golden/gguf/llama-256.gguf")
+    for flags in ((), ("--cpu", "scalar", "-t", 1), ("-t", 3, "-b", 7), ("-b", 1)):
+        assert cli("bench", model, "--hash", *flags).stdout == f"{want}  64 tokens, 272 logits each, kv f16\n"
+    got = json.loads(cli("bench", model, "--hash", "-p", 20, "--json").stdout)
+    assert got.pop("hash") != want and got == {"tokens": 20, "vocab_size": 512, "kv": "f16"}
+    assert json.loads(cli("bench", model, "--hash", "--json", "--kv", "f32").stdout)["hash"] != want
+    one_line_error(cli("bench", model, "--hash", "-p", 0, code=64), "at least one")
+
+
+def test_bench_hash_of_the_default_model(cli, top):
+    model = os.path.join(get_model.store(), "smollm2.gguf")
+    if not os.path.exists(model):
+        pytest.skip("tools/get_model.py has not been run")
+    for flags in ((), ("-t", 1, "-b", 16)):
+        assert cli("bench", model, "--hash", *flags).stdout.split()[0] == documented_hash(top, "SmolLM2 (tools/get_model.py)")
 
 
 def test_quant(cli, golden):
