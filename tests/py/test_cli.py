@@ -316,7 +316,7 @@ def test_bench_hash(cli, golden, top):
     for flags in ((), ("--cpu", "scalar", "-t", 1), ("-t", 3, "-b", 7), ("-b", 1)):
         assert cli("bench", model, "--hash", *flags).stdout == f"{want}  64 tokens, 272 logits each, kv f16\n"
     got = json.loads(cli("bench", model, "--hash", "-p", 20, "--json").stdout)
-    assert got.pop("hash") != want and got == {"tokens": 20, "vocab_size": 512, "kv": "f16"}
+    assert got.pop("hash") != want and got == {"tokens": 20, "vocab_size": 272, "kv": "f16"}
     assert json.loads(cli("bench", model, "--hash", "--json", "--kv", "f32").stdout)["hash"] != want
     one_line_error(cli("bench", model, "--hash", "-p", 0, code=64), "at least one")
 
