@@ -18,6 +18,19 @@ struct ig_route {          /* the experts of a pass */
     float *scores; /* [tokens][3 * n_expert] scratch */
 };
 
+/* What one thread has for itself. With few tokens every thread keeps rows of its own for whatever
+ * plan/fuse.c says it computes alone; pointers are NULL where it says nothing. */
+struct ig_lane {
+    uint8_t *scratch;
+    float *buffer[IG_B_COUNT]; /* [IG_FEW_TOKENS rows] */
+    struct ig_act_rows act[2];
+    float *table[2];
+    struct ig_route route;
+    unsigned counter; /* of the step being done */
+    unsigned begun;   /* bit i: the thread has taken its first unit of counter i */
+    uint8_t pad[64];  /* lanes are written all the time: none shares a line with another */
+};
+
 struct ig_cpu {
     struct ig_mem *mem;
     const struct ig_plan *plan;
@@ -35,19 +48,49 @@ struct ig_cpu {
     float *table[2];                 /* [tokens][dims] cos, sin */
     float *slopes;                   /* ALiBi [most heads] */
     struct ig_route route;
-    uint8_t **scratch;   /* [threads] */
+    struct ig_lane *lane;      /* [threads] */
+    _Atomic uint32_t *unit_of; /* [heads of a layer's q, k, v] units of the head that are done */
+    uint32_t n_unit_of;
     struct ig_pass pass; /* the one running */
-    uint32_t from, to;   /* ops of it */
+    bool few;            /* it goes the way for few tokens */
+    uint32_t to;         /* ops of it */
 };
 
-static inline float *ig_row(const struct ig_cpu *c, unsigned buffer, uint32_t i) {
-    return c->buffer[buffer] + c->stride[buffer] * i;
+/* Row i of a buffer, of the thread's own where `own`. */
+static inline float *ig_row_of(const struct ig_cpu *c, unsigned thread, bool own, unsigned buffer,
+                               uint32_t i) {
+    return (own ? c->lane[thread].buffer : c->buffer)[buffer] + c->stride[buffer] * i;
 }
-/* Claims the next of n units; false when none is left or the run is cancelled. */
-static inline bool ig_take(const struct ig_cpu *c, uint32_t n, uint32_t *unit) {
+static inline float *ig_row(const struct ig_cpu *c, unsigned buffer, uint32_t i) {
+    return ig_row_of(c, 0, false, buffer, i);
+}
+/* Where the rows of an operation lie in this pass: IG_OWN bits. */
+static inline unsigned ig_own(const struct ig_cpu *c, const struct ig_op *op) {
+    return c->few ? c->plan->walk[1].own[op - c->plan->ops] : 0;
+}
+static inline struct ig_act_rows *ig_act(struct ig_cpu *c, unsigned thread, unsigned kind) {
+    return c->few ? &c->lane[thread].act[kind] : &c->act[kind];
+}
+static inline struct ig_route *ig_routes(struct ig_cpu *c, unsigned thread) {
+    return c->few ? &c->lane[thread].route : &c->route;
+}
+
+/* Claims the next of the step's n units; false when none is left or the run is cancelled. A
+ * thread's first unit is that of its number, so that it knows before which weights it will read. */
+static inline bool ig_take(const struct ig_cpu *c, unsigned thread, uint32_t n, uint32_t *unit) {
+    struct ig_lane *l = &c->lane[thread];
     if (atomic_load_explicit(c->cancel, memory_order_relaxed)) return false;
-    *unit = ig_pool_next(c->pool);
+    if (l->begun & 1u << l->counter) {
+        *unit = ig_pool_next(c->pool, l->counter);
+    } else {
+        l->begun |= 1u << l->counter;
+        *unit = thread;
+    }
     return *unit < n;
+}
+static inline void ig_barrier(const struct ig_cpu *c, unsigned thread) {
+    ig_pool_barrier(c->pool);
+    c->lane[thread].begun = 0;
 }
 /* Rows an op works on. */
 static inline uint32_t ig_op_rows(const struct ig_cpu *c, const struct ig_op *op) {
@@ -55,19 +98,34 @@ static inline uint32_t ig_op_rows(const struct ig_cpu *c, const struct ig_op *op
     return op->flags & IG_OPF_SLOTS ? c->pass.n * c->plan->hp->n_expert_used : c->pass.n;
 }
 
-/* Each is called on every thread of the pool and ends before the barrier that follows every op;
- * barriers within are its own. */
-void ig_op_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thread); /* ops_linear.c */
-void ig_op_expert_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
-void ig_op_route(struct ig_cpu *c, const struct ig_op *op, unsigned thread); /* ops_route.c */
-void ig_op_spread(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
-void ig_op_combine(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
-void ig_op_attend(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
-/* One row of an operation that takes row by row (ops_rows.c), or of KV_PUT (ops_attend.c). */
-void ig_op_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i);
-void ig_op_kv_put_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i);
-/* Row i of a linear op's input as int8, in each format that some matrix of the op wants. */
-void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i);
-bool ig_op_wants_int8(const struct ig_op *op);
+/* A step's operation with units of its own, called on every thread. */
+void ig_op_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread); /* ops_linear.c */
+void ig_op_expert_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread);
+void ig_op_attend(struct ig_cpu *c, const struct ig_op *op, unsigned thread); /* ops_attend.c */
+void ig_op_route(struct ig_cpu *c, const struct ig_op *op, unsigned thread);  /* ops_route.c */
+
+/* Columns [from, from + n) of row i of an operation that takes row by row (ops_rows.c). A part of a
+ * row must be whole heads where the operation has heads; KV_PUT takes whole rows. */
+void ig_op_columns(struct ig_cpu *c, const struct ig_op *op, uint32_t i, uint32_t from, uint32_t n,
+                   unsigned thread);
+void ig_op_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i, unsigned thread);
+/* Heads [head, head + n) of keys or of values of token t into the cache; `x` is the first
+ * (ops_attend.c). */
+void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, uint32_t t, bool values, uint32_t head,
+                  uint32_t n, const float *x);
+/* ROUTE of a few tokens by one thread; SPREAD and COMBINE of one token. */
+void ig_op_route_few(struct ig_cpu *c, const struct ig_op *op, unsigned thread);
+void ig_op_spread_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i, unsigned thread);
+void ig_op_combine_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i, unsigned thread);
+/* Row i of a linear op's input as int8, in the formats 1 (per 32) and 2 (per 256). */
+void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, unsigned formats, uint32_t i,
+                        unsigned thread);
+/* The weights that this thread will read first in a step. */
+struct ig_bytes {
+    const uint8_t *p;
+    size_t n;
+};
+struct ig_bytes ig_op_first_weights(const struct ig_cpu *c, const struct ig_step *s,
+                                    unsigned thread);
 
 #endif

@@ -35,23 +35,24 @@ static float store_head(const struct ig_cpu *c, enum ig_cache_type type, uint8_t
     return scale;
 }
 
-void ig_op_kv_put_row(struct ig_cpu *c, const struct ig_op *op, uint32_t t) {
+void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, uint32_t t, bool values, uint32_t head,
+                  uint32_t n, const float *x) {
     const struct ig_pass_token *token = &c->pass.tokens[t];
     const struct ig_cache *cache = token->cache;
     const struct ig_cache_layer *l = &cache->layers[op->layer];
     uint8_t *block = ig_cache_block(cache, l, token->position);
-    uint32_t in = token->position % IG_CACHE_BLOCK;
+    uint32_t in = token->position % IG_CACHE_BLOCK, width = values ? l->head_v : l->head_k;
     size_t element = ig_cache_element(cache->type),
            panel = (size_t)(in / IG_CACHE_PANEL) * l->head_k * IG_CACHE_PANEL + in % IG_CACHE_PANEL;
-    for (uint32_t h = 0; h < l->n_head_kv; h++) {
+    for (uint32_t h = head; h < head + n; h++, x += width) {
         uint8_t *k = block + l->k_at + l->k_head * h + panel * element,
                 *v = block + l->v_at + l->v_head * h + (size_t)in * l->v_stride * element;
-        float ks = store_head(c, cache->type, k, IG_CACHE_PANEL,
-                              ig_row(c, op->a, t) + h * l->head_k, l->head_k);
-        float vs = store_head(c, cache->type, v, 1, ig_row(c, op->b, t) + h * l->head_v, l->head_v);
-        if (cache->type != IG_CACHE_Q8) continue;
-        memcpy(block + l->k_scale_at + (h * IG_CACHE_BLOCK + in) * sizeof ks, &ks, sizeof ks);
-        memcpy(block + l->v_scale_at + (h * IG_CACHE_BLOCK + in) * sizeof vs, &vs, sizeof vs);
+        float scale =
+            store_head(c, cache->type, values ? v : k, values ? 1 : IG_CACHE_PANEL, x, width);
+        if (cache->type == IG_CACHE_Q8)
+            memcpy(block + (values ? l->v_scale_at : l->k_scale_at) +
+                       (h * IG_CACHE_BLOCK + in) * sizeof scale,
+                   &scale, sizeof scale);
     }
 }
 
@@ -67,15 +68,15 @@ void ig_op_attend(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
     const struct ig_layer_params *l = &hp->layer[op->layer];
     uint32_t group = l->n_head / l->n_head_kv, unit;
     double scale = hp->attn_scale > 0 ? hp->attn_scale : 1.0 / sqrt((double)l->head_k);
-    (void)thread;
-    while (ig_take(c, c->pass.n * l->n_head_kv, &unit)) {
+    bool own = (ig_own(c, op) & IG_OWN_A) != 0;
+    while (ig_take(c, thread, c->pass.n * l->n_head_kv, &unit)) {
         uint32_t t = unit / l->n_head_kv, kv = unit % l->n_head_kv, head = kv * group;
         const struct ig_pass_token *token = &c->pass.tokens[t];
         struct ig_attend j = {.cache = token->cache,
                               .layer = &token->cache->layers[op->layer],
                               .kv_head = kv,
                               .n_q = group};
-        j.q = ig_row(c, op->a, t) + (size_t)head * l->head_k;
+        j.q = ig_row_of(c, thread, own, op->a, t) + (size_t)head * l->head_k;
         j.out = ig_row(c, op->dst, t) + (size_t)head * l->head_v;
         j.first = first_visible(hp, l, token->position);
         j.last = j.position = token->position;

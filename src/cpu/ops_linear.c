@@ -9,21 +9,15 @@ static int act_kind(const struct ig_mat *m) {
     return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
 }
 
-bool ig_op_wants_int8(const struct ig_op *op) {
-    for (unsigned i = 0; i < op->n_to; i++)
-        if (act_kind(&op->w[i]->mat) >= 0) return true;
-    return false;
-}
-
-void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i) {
-    bool want[2] = {false, false};
-    for (unsigned j = 0; j < op->n_to; j++)
-        if (act_kind(&op->w[j]->mat) >= 0) want[act_kind(&op->w[j]->mat)] = true;
+void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, unsigned formats, uint32_t i,
+                        unsigned thread) {
+    bool own = (ig_own(c, op) & IG_OWN_A) != 0;
     for (unsigned kind = 0; kind < 2; kind++) {
-        const struct ig_act_rows *r = &c->act[kind];
-        if (want[kind])
-            c->k->quantize(ig_row(c, op->a, i), op->n, kind ? 256 : 32, r->q + r->q_stride * i,
-                           r->d + r->d_stride * i, r->sum + r->s_stride * i);
+        const struct ig_act_rows *r = ig_act(c, thread, kind);
+        if (formats & 1u << kind)
+            c->k->quantize(ig_row_of(c, thread, own, op->a, i), op->n, kind ? 256 : 32,
+                           r->q + r->q_stride * i, r->d + r->d_stride * i,
+                           r->sum + r->s_stride * i);
     }
 }
 
@@ -45,13 +39,13 @@ static void run_rows(struct ig_cpu *c, const struct ig_op *op, unsigned i, uint3
     j->w = ig_mat_at(&w->mat, expert) + w->mat.row_bytes * row;
     j->rows = rows;
     j->cols = w->mat.cols;
-    j->x = c->buffer[op->a];
+    j->x = ig_row_of(c, thread, ig_own(c, op) & IG_OWN_A, op->a, 0);
     j->x_stride = c->stride[op->a];
     j->y = c->buffer[op->to[i]] + row;
     j->y_stride = c->stride[op->to[i]];
-    j->scratch = c->scratch[thread];
+    j->scratch = c->lane[thread].scratch;
     if (kind >= 0) {
-        j->act = c->act[kind];
+        j->act = *ig_act(c, thread, (unsigned)kind);
         c->k->linear_quant(j);
     } else {
         c->k->linear_float(j);
@@ -60,41 +54,182 @@ static void run_rows(struct ig_cpu *c, const struct ig_op *op, unsigned i, uint3
                 w->mat.scale ? w->mat.scale + expert : NULL);
 }
 
+/* ---- Units ---- */
+
+/* How the rows of a step's matrices are cut. A unit is `rows` rows of matrix i; of all matrices
+ * where the step works on columns of all outputs. Where it works on heads, `parts` units make one.
+ */
+struct units {
+    uint32_t n, at[3], rows[3], parts[3];
+    uint32_t head_at[3]; /* first of the matrix in unit_of */
+};
+
+static uint32_t ceil_div(uint32_t a, uint32_t b) {
+    return (a + b - 1) / b;
+}
+
 static uint32_t chunk_size(const struct ig_cpu *c, uint32_t rows) {
     uint32_t chunk = CHUNK;
     while (chunk > CHUNK_MIN && rows / chunk < 4 * ig_pool_threads(c->pool)) chunk /= 2;
     return chunk;
 }
 
-void ig_op_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
-    uint32_t n = ig_op_rows(c, op), total = 0, units = 0, unit, at[3];
-    if (!n) return;
+/* Units that are whole heads, or equal parts of one. */
+static uint32_t cut_heads(uint32_t head, uint32_t chunk, uint32_t *parts) {
+    *parts = 1;
+    if (head <= chunk) return chunk / head * head;
+    *parts = ceil_div(head, chunk);
+    uint32_t rows = ceil_div(ceil_div(head, *parts), CHUNK_MIN) * CHUNK_MIN;
+    *parts = ceil_div(head, rows);
+    return rows;
+}
+
+static struct units cut(const struct ig_cpu *c, const struct ig_step *s) {
+    const struct ig_op *op = &c->plan->ops[s->op];
+    struct units u = {.n = 0};
+    uint32_t total = 0, heads = 0;
+    if (s->shape == IG_SHAPE_COLUMNS) {
+        u.rows[0] = chunk_size(c, op->w[0]->mat.rows);
+        u.n = ceil_div(op->w[0]->mat.rows, u.rows[0]);
+        return u;
+    }
     for (unsigned i = 0; i < op->n_to; i++) total += op->w[i]->mat.rows;
     uint32_t chunk = chunk_size(c, total);
     for (unsigned i = 0; i < op->n_to; i++) {
-        at[i] = units;
-        units += (op->w[i]->mat.rows + chunk - 1) / chunk;
+        uint32_t rows = op->w[i]->mat.rows, head = s->head[i];
+        bool whole = s->shape == IG_SHAPE_HEADS;
+        u.at[i] = u.n;
+        u.head_at[i] = heads;
+        u.rows[i] = whole ? cut_heads(head, chunk, &u.parts[i]) : chunk;
+        if (whole) heads += rows / head;
+        u.n += whole && u.parts[i] > 1 ? rows / head * u.parts[i] : ceil_div(rows, u.rows[i]);
     }
-    while (ig_take(c, units, &unit)) {
-        unsigned i = op->n_to - 1u;
-        while (unit < at[i]) i--;
-        uint32_t row = (unit - at[i]) * chunk, left = op->w[i]->mat.rows - row;
-        struct ig_linear j = {.n = n};
-        run_rows(c, op, i, 0, row, left < chunk ? left : chunk, &j, thread);
+    return u;
+}
+
+/* Matrix and rows of a unit (SHAPE_COLUMNS: the rows, of every matrix). */
+struct place {
+    unsigned i;
+    uint32_t row, rows, head;
+};
+
+static struct place find_unit(const struct ig_op *op, const struct ig_step *s,
+                              const struct units *u, uint32_t unit) {
+    struct place p = {.i = 0};
+    uint32_t end, index;
+    if (s->shape != IG_SHAPE_COLUMNS)
+        for (p.i = op->n_to - 1u; unit < u->at[p.i];) p.i--;
+    index = unit - u->at[p.i];
+    if (u->parts[p.i] > 1) {
+        p.head = index / u->parts[p.i];
+        p.row = p.head * s->head[p.i] + index % u->parts[p.i] * u->rows[p.i];
+        end = (p.head + 1) * s->head[p.i];
+    } else {
+        p.row = index * u->rows[p.i];
+        end = op->w[p.i]->mat.rows;
+    }
+    p.rows = end - p.row < u->rows[p.i] ? end - p.row : u->rows[p.i];
+    return p;
+}
+
+struct ig_bytes ig_op_first_weights(const struct ig_cpu *c, const struct ig_step *s,
+                                    unsigned thread) {
+    const struct ig_op *op = &c->plan->ops[s->op];
+    if (op->kind != IG_OP_LINEAR) return (struct ig_bytes){NULL, 0};
+    struct units u = cut(c, s);
+    if (thread >= u.n) return (struct ig_bytes){NULL, 0};
+    struct place p = find_unit(op, s, &u, thread);
+    const struct ig_mat *m = &op->w[p.i]->mat;
+    return (struct ig_bytes){ig_mat_at(m, 0) + m->row_bytes * p.row, m->row_bytes * p.rows};
+}
+
+/* ---- What follows on a unit's own results ---- */
+
+static void finish_columns(struct ig_cpu *c, const struct ig_step *s, uint32_t first, uint32_t n,
+                           const uint32_t *rows, uint32_t n_rows, unsigned thread) {
+    for (uint32_t i = 0; i < n_rows; i++)
+        for (uint32_t j = s->first; j < s->end; j++)
+            ig_op_columns(c, &c->plan->ops[j], rows ? rows[i] : i, first, n, thread);
+}
+
+/* The part of KV_PUT that concerns columns [from, from + n) of buffer `out`. */
+static void put_heads(struct ig_cpu *c, const struct ig_op *op, uint8_t out, bool alias, uint32_t t,
+                      uint32_t from, uint32_t n) {
+    const struct ig_layer_params *l = &c->plan->hp->layer[op->layer];
+    if (out == op->a)
+        ig_op_kv_put(c, op, t, false, from / l->head_k, n / l->head_k, ig_row(c, op->a, t) + from);
+    if (out == op->b || (out == op->a && alias))
+        ig_op_kv_put(c, op, t, true, from / l->head_v, n / l->head_v, ig_row(c, op->b, t) + from);
+}
+
+/* Columns [from, from + n) of output i are done: whole heads. A copy of it (v that is k) goes the
+ * same way. */
+static void finish_heads(struct ig_cpu *c, const struct ig_step *s, unsigned i, uint32_t from,
+                         uint32_t n, unsigned thread) {
+    const struct ig_op *ops = c->plan->ops;
+    uint8_t out = ops[s->op].to[i];
+    for (uint32_t t = 0; t < ig_op_rows(c, &ops[s->op]); t++) {
+        uint8_t alias = IG_B_NONE;
+        for (uint32_t j = s->first; j < s->end; j++) {
+            const struct ig_op *op = &ops[j];
+            if (op->kind == IG_OP_COPY && op->a == out) alias = op->dst;
+            if (op->kind == IG_OP_KV_PUT)
+                put_heads(c, op, out, alias && alias == op->b, t, from, n);
+            else if (op->dst == out || op->dst == alias)
+                ig_op_columns(c, op, t, from, n, thread);
+        }
     }
 }
 
-void ig_op_expert_linear(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
-    const struct ig_route *route = &c->route;
-    bool slots = (op->flags & IG_OPF_SLOTS) != 0;
-    uint32_t rows = op->w[0]->mat.rows, chunk = chunk_size(c, rows * route->n_active), unit;
-    uint32_t chunks = (rows + chunk - 1) / chunk, per_expert = chunks * op->n_to;
-    while (ig_take(c, route->n_active * per_expert, &unit)) {
-        uint32_t e = route->active[unit / per_expert], i = unit % per_expert / chunks,
-                 row = unit % chunks * chunk;
+/* Rows of matrix i are done. Where a head has several units, the last one to end does the rest. */
+static void finish_unit(struct ig_cpu *c, const struct ig_step *s, const struct units *u,
+                        const struct place *p, unsigned thread) {
+    if (u->parts[p->i] == 1) {
+        finish_heads(c, s, p->i, p->row, p->rows, thread);
+        return;
+    }
+    _Atomic uint32_t *done = &c->unit_of[u->head_at[p->i] + p->head];
+    if (atomic_fetch_add_explicit(done, 1, memory_order_acq_rel) + 1 < u->parts[p->i]) return;
+    atomic_store_explicit(done, 0, memory_order_relaxed);
+    finish_heads(c, s, p->i, p->head * s->head[p->i], s->head[p->i], thread);
+}
+
+/* ---- The operations ---- */
+
+void ig_op_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
+    const struct ig_op *op = &c->plan->ops[s->op];
+    bool columns = s->shape == IG_SHAPE_COLUMNS;
+    uint32_t n = ig_op_rows(c, op), unit;
+    struct units u = cut(c, s);
+    if (!n) return;
+    while (ig_take(c, thread, u.n, &unit)) {
+        struct place p = find_unit(op, s, &u, unit);
+        for (unsigned i = columns ? 0 : p.i; i < (columns ? op->n_to : p.i + 1); i++) {
+            struct ig_linear j = {.n = n};
+            run_rows(c, op, i, 0, p.row, p.rows, &j, thread);
+        }
+        if (columns) finish_columns(c, s, p.row, p.rows, NULL, n, thread);
+        if (s->shape == IG_SHAPE_HEADS) finish_unit(c, s, &u, &p, thread);
+    }
+}
+
+void ig_op_expert_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
+    const struct ig_op *op = &c->plan->ops[s->op];
+    const struct ig_route *route = ig_routes(c, thread);
+    bool slots = (op->flags & IG_OPF_SLOTS) != 0, columns = s->shape == IG_SHAPE_COLUMNS;
+    uint32_t rows = op->w[0]->mat.rows, chunk = chunk_size(c, rows * op->n_to * route->n_active),
+             chunks = ceil_div(rows, chunk), each = columns ? 1 : op->n_to, unit;
+    while (ig_take(c, thread, route->n_active * chunks * each, &unit)) {
+        uint32_t e = route->active[unit / (chunks * each)], row = unit % chunks * chunk,
+                 n = rows - row < chunk ? rows - row : chunk,
+                 first = columns ? 0 : unit / chunks % each;
         const uint32_t *order = route->order + route->first[e];
-        struct ig_linear j = {.n = route->first[e + 1] - route->first[e], .y_index = order};
-        j.x_index = slots ? order : route->order_token + route->first[e];
-        run_rows(c, op, i, e, row, rows - row < chunk ? rows - row : chunk, &j, thread);
+        for (unsigned i = first; i < (columns ? op->n_to : first + 1); i++) {
+            struct ig_linear j = {.n = route->first[e + 1] - route->first[e], .y_index = order};
+            j.x_index = slots ? order : route->order_token + route->first[e];
+            run_rows(c, op, i, e, row, n, &j, thread);
+        }
+        if (columns)
+            finish_columns(c, s, row, n, order, route->first[e + 1] - route->first[e], thread);
     }
 }

@@ -66,14 +66,14 @@ static void sparse_mixer(const struct ig_cpu *c, const float *logits, float *scr
     }
 }
 
-static void route_token(const struct ig_cpu *c, const struct ig_op *op, uint32_t t) {
+static void route_token(const struct ig_cpu *c, const struct ig_op *op, struct ig_route *r,
+                        const float *logits, uint32_t t) {
     static const float nothing[4] = {0};
     const struct ig_hparams *hp = c->plan->hp;
-    const float *logits = ig_row(c, op->a, t), *bias = op->w[0]->vec;
-    uint32_t n = hp->n_expert, used = hp->n_expert_used,
-             *expert = c->route.expert + (size_t)t * used;
-    float *p = c->route.scores + (size_t)t * 3 * n, *choice = p + n,
-          *weight = c->route.weight + (size_t)t * used, sum = 0;
+    const float *bias = op->w[0]->vec;
+    uint32_t n = hp->n_expert, used = hp->n_expert_used, *expert = r->expert + (size_t)t * used;
+    float *p = r->scores + (size_t)t * 3 * n, *choice = p + n,
+          *weight = r->weight + (size_t)t * used, sum = 0;
     if (hp->router == IG_ROUTER_SPARSEMIXER) {
         sparse_mixer(c, logits, p, expert, weight);
         return;
@@ -98,8 +98,7 @@ static void route_token(const struct ig_cpu *c, const struct ig_op *op, uint32_t
 }
 
 /* Slots by expert, in the order of tokens. */
-static void sort_slots(struct ig_cpu *c) {
-    struct ig_route *r = &c->route;
+static void sort_slots(const struct ig_cpu *c, struct ig_route *r) {
     uint32_t n = c->plan->hp->n_expert, used = c->plan->hp->n_expert_used, slots = c->pass.n * used,
              at = 0;
     memset(r->first, 0, (n + 1) * sizeof *r->first);
@@ -122,35 +121,44 @@ static void sort_slots(struct ig_cpu *c) {
 
 void ig_op_route(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
     uint32_t unit;
-    while (ig_take(c, c->pass.n, &unit)) route_token(c, op, unit);
-    ig_pool_barrier(c->pool);
+    while (ig_take(c, thread, c->pass.n, &unit))
+        route_token(c, op, &c->route, ig_row(c, op->a, unit), unit);
+    ig_barrier(c, thread);
     if (thread == 0 && !atomic_load_explicit(c->cancel, memory_order_relaxed))
-        sort_slots(c);
+        sort_slots(c, &c->route);
     else if (thread == 0)
         c->route.n_active = 0;
 }
 
-void ig_op_spread(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
-    uint32_t used = c->plan->hp->n_expert_used, unit;
-    (void)thread;
-    while (ig_take(c, c->pass.n * used, &unit))
-        c->k->scale(ig_row(c, op->dst, unit), ig_row(c, op->a, unit / used), c->route.weight[unit],
-                    op->n);
+void ig_op_route_few(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
+    bool own = (ig_own(c, op) & IG_OWN_A) != 0;
+    struct ig_route *r = &c->lane[thread].route;
+    for (uint32_t t = 0; t < c->pass.n; t++)
+        route_token(c, op, r, ig_row_of(c, thread, own, op->a, t), t);
+    sort_slots(c, r);
 }
 
-void ig_op_combine(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
-    uint32_t used = c->plan->hp->n_expert_used, unit;
+void ig_op_spread_row(struct ig_cpu *c, const struct ig_op *op, uint32_t t, unsigned thread) {
+    uint32_t used = c->plan->hp->n_expert_used;
+    unsigned own = ig_own(c, op);
+    const float *a = ig_row_of(c, thread, own & IG_OWN_A, op->a, t),
+                *weight = ig_routes(c, thread)->weight;
+    for (uint32_t slot = t * used; slot < (t + 1) * used; slot++)
+        c->k->scale(ig_row_of(c, thread, own & IG_OWN_DST, op->dst, slot), a, weight[slot], op->n);
+}
+
+void ig_op_combine_row(struct ig_cpu *c, const struct ig_op *op, uint32_t t, unsigned thread) {
+    uint32_t used = c->plan->hp->n_expert_used;
+    unsigned own = ig_own(c, op);
     bool plain = (op->flags & IG_OPF_UNWEIGHTED) != 0;
-    (void)thread;
-    while (ig_take(c, c->pass.n, &unit)) {
-        float *dst = ig_row(c, op->dst, unit);
-        for (uint32_t k = 0; k < used; k++) {
-            uint32_t slot = unit * used + k;
-            float w = plain ? 1.0f : c->route.weight[slot];
-            if (k == 0)
-                c->k->scale(dst, ig_row(c, op->a, slot), w, op->n);
-            else
-                c->k->add(dst, dst, ig_row(c, op->a, slot), w, op->n);
-        }
+    float *dst = ig_row_of(c, thread, own & IG_OWN_DST, op->dst, t);
+    for (uint32_t k = 0; k < used; k++) {
+        uint32_t slot = t * used + k;
+        const float *a = ig_row_of(c, thread, own & IG_OWN_A, op->a, slot);
+        float w = plain ? 1.0f : ig_routes(c, thread)->weight[slot];
+        if (k == 0)
+            c->k->scale(dst, a, w, op->n);
+        else
+            c->k->add(dst, dst, a, w, op->n);
     }
 }

@@ -28,8 +28,10 @@ struct ig_pool {
     unsigned threads, started; /* started: workers that run, besides the caller */
     void (*fn)(void *ud, unsigned thread);
     void *ud;
-    bool background;                    /* workers run at lower priority */
-    _Alignas(64) _Atomic uint32_t next; /* work counter */
+    bool background; /* workers run at lower priority */
+    struct {
+        _Alignas(64) _Atomic uint32_t next;
+    } counter[IG_POOL_COUNTERS]; /* of units of work */
     _Alignas(64) _Atomic uint32_t arrived;
     _Alignas(64) _Atomic uint32_t generation; /* of the barrier */
     _Alignas(64) _Atomic uint32_t job;        /* runs started so far */
@@ -65,8 +67,13 @@ static void change(struct ig_pool *p, _Atomic uint32_t *word) {
     ig_os_unlock(&p->mutex);
 }
 
-uint32_t ig_pool_next(struct ig_pool *p) {
-    return atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
+uint32_t ig_pool_next(struct ig_pool *p, unsigned counter) {
+    return atomic_fetch_add_explicit(&p->counter[counter].next, 1, memory_order_relaxed);
+}
+
+static void reset_counters(struct ig_pool *p) {
+    for (unsigned i = 0; i < IG_POOL_COUNTERS; i++)
+        atomic_store_explicit(&p->counter[i].next, p->threads, memory_order_relaxed);
 }
 
 void ig_pool_barrier(struct ig_pool *p) {
@@ -76,7 +83,7 @@ void ig_pool_barrier(struct ig_pool *p) {
         return;
     }
     atomic_store_explicit(&p->arrived, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    reset_counters(p);
     if (p->threads > 1) change(p, &p->generation);
 }
 
@@ -126,7 +133,7 @@ ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *, unsigned), void *
     if (p->started + 1 < p->threads) IG_TRY(start(p, err));
     p->fn = fn;
     p->ud = ud;
-    atomic_store(&p->next, 0);
+    reset_counters(p);
     if (p->threads > 1) change(p, &p->job);
     run_here(p, 0);
     ig_pool_barrier(p);

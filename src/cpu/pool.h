@@ -16,9 +16,11 @@ void ig_pool_close(struct ig_pool *p);
 unsigned ig_pool_threads(const struct ig_pool *p);
 ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *ud, unsigned thread), void *ud,
                          ingle_error *err);
-/* Within fn: the next unit of this phase, counted from 0. */
-uint32_t ig_pool_next(struct ig_pool *p);
-/* Within fn: waits for all threads; the counter starts at 0 again. */
+/* Within fn: the next of `counter`'s units in this phase. Units below the number of threads are not
+ * handed out: each thread takes the one of its own number first. */
+enum { IG_POOL_COUNTERS = 4 };
+uint32_t ig_pool_next(struct ig_pool *p, unsigned counter);
+/* Within fn: waits for all threads; the counters start again. */
 void ig_pool_barrier(struct ig_pool *p);
 
 #endif

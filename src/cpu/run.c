@@ -1,117 +1,144 @@
-/* The executor: buffers sized by the plan, then every thread walks the same ops with a barrier
- * after each. Scratch grows with the largest pass seen; a decode step after a prompt allocates
+/* The executor: buffers sized by the plan, then every thread walks the steps that plan/fuse.c made
+ * of the op list. Scratch grows with the largest pass seen; a decode step after a prompt allocates
  * nothing. */
 #include "cpu/exec.h"
 #include "cpu/rope.h"
 
 #include <math.h>
 
-typedef void (*op_fn)(struct ig_cpu *, const struct ig_op *, unsigned);
+/* ---- The walk ---- */
 
-/* NULL for operations that go row by row. */
-static op_fn op_function(uint8_t kind) {
-    switch ((enum ig_op_kind)kind) {
-    case IG_OP_LINEAR: return ig_op_linear;
-    case IG_OP_EXPERT_LINEAR: return ig_op_expert_linear;
-    case IG_OP_ROUTE: return ig_op_route;
-    case IG_OP_SPREAD: return ig_op_spread;
-    case IG_OP_COMBINE: return ig_op_combine;
-    case IG_OP_ATTEND: return ig_op_attend;
-    default: return NULL;
+static void do_rows(struct ig_cpu *c, const struct ig_step *s, uint32_t row, unsigned thread) {
+    for (uint32_t i = s->first; i < s->end && i < c->to; i++)
+        ig_op_row(c, &c->plan->ops[i], row, thread);
+}
+
+/* The operation whose rows a step of rows goes by. */
+static const struct ig_op *rows_op(const struct ig_cpu *c, const struct ig_step *s) {
+    return &c->plan->ops[s->first < s->end ? s->first : s->op];
+}
+
+static unsigned formats(const struct ig_cpu *c, const struct ig_step *s) {
+    return s->op < c->to ? s->quantize : 0;
+}
+
+static void step_rows(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
+    uint32_t row, n = ig_op_rows(c, rows_op(c, s));
+    while (ig_take(c, thread, n, &row)) {
+        do_rows(c, s, row, thread);
+        ig_op_quantize_row(c, &c->plan->ops[s->op], formats(c, s), row, thread);
     }
 }
 
-static bool is_linear(const struct ig_op *op) {
-    return op->kind == IG_OP_LINEAR || op->kind == IG_OP_EXPERT_LINEAR;
-}
-
-/* Do the two work on the same kind of rows (tokens, slots, wanted rows)? */
-static bool same_rows(const struct ig_op *a, const struct ig_op *b) {
-    const int kinds = IG_OPF_SLOTS | IG_OPF_OUT;
-    return (a->flags & kinds) == (b->flags & kinds);
-}
-
-/* The end of the run of row-by-row operations that begins at `first`: all on the same kind of rows.
- * GATHER reads other rows than it writes and so begins a run of its own. */
-static uint32_t rows_end(const struct ig_cpu *c, uint32_t first) {
+/* Every thread does the same, each in buffers of its own. */
+static void step_alone(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
     const struct ig_op *ops = c->plan->ops;
-    uint32_t i = first;
-    while (i < c->to && !op_function(ops[i].kind) && same_rows(&ops[first], &ops[i]) &&
-           (i == first || ops[i].kind != IG_OP_GATHER))
-        i++;
-    return i;
-}
-
-/* Row-by-row operations [first, end), and the quantisation of a linear op's input behind them, a
- * row at a time. */
-static void walk_rows(struct ig_cpu *c, uint32_t first, uint32_t end, const struct ig_op *linear) {
-    uint32_t unit, n = ig_op_rows(c, first < end ? &c->plan->ops[first] : linear);
-    while (ig_take(c, n, &unit)) {
-        for (uint32_t i = first; i < end; i++) ig_op_row(c, &c->plan->ops[i], unit);
-        if (linear) ig_op_quantize_row(c, linear, unit);
+    for (uint32_t i = s->first; i < s->end && i < c->to; i++) {
+        if (ops[i].kind == IG_OP_ROUTE)
+            ig_op_route_few(c, &ops[i], thread);
+        else
+            for (uint32_t row = 0; row < ig_op_rows(c, &ops[i]); row++)
+                ig_op_row(c, &ops[i], row, thread);
     }
-    ig_pool_barrier(c->pool);
+    for (uint32_t row = 0; formats(c, s) && row < ig_op_rows(c, &ops[s->op]); row++)
+        ig_op_quantize_row(c, &ops[s->op], formats(c, s), row, thread);
 }
 
-/* cos and sin of every position of the pass, for both kinds of layers. */
-static void make_tables(struct ig_cpu *c) {
-    uint32_t unit;
-    while (ig_take(c, c->pass.n, &unit))
-        for (int i = 0; i < 2; i++) {
-            uint32_t dims = c->plan->hp->rope[i].dims;
-            if (c->table[i])
-                ig_rope_table(c->frequency[i], dims / 2, c->pass.tokens[unit].position,
-                              c->mscale[i], c->table[i] + (size_t)unit * dims);
-        }
+static void step_units(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
+    const struct ig_op *op = &c->plan->ops[s->op];
+    switch ((enum ig_op_kind)op->kind) {
+    case IG_OP_LINEAR: ig_op_linear(c, s, thread); break;
+    case IG_OP_EXPERT_LINEAR: ig_op_expert_linear(c, s, thread); break;
+    case IG_OP_ATTEND: ig_op_attend(c, op, thread); break;
+    case IG_OP_ROUTE: ig_op_route(c, op, thread); break;
+    default: break;
+    }
+}
+
+/* cos and sin of a position of the pass, for both kinds of layers. */
+static void make_table(struct ig_cpu *c, float *const table[2], uint32_t row) {
+    for (int i = 0; i < 2; i++) {
+        uint32_t dims = c->plan->hp->rope[i].dims;
+        if (table[i])
+            ig_rope_table(c->frequency[i], dims / 2, c->pass.tokens[row].position, c->mscale[i],
+                          table[i] + (size_t)row * dims);
+    }
+}
+
+static void make_tables(struct ig_cpu *c, unsigned thread) {
+    uint32_t row;
+    c->lane[thread].counter = 0;
+    if (c->few) {
+        for (row = 0; row < c->pass.n; row++) make_table(c, c->lane[thread].table, row);
+        return;
+    }
+    while (ig_take(c, thread, c->pass.n, &row)) make_table(c, c->table, row);
+    ig_barrier(c, thread);
 }
 
 static void walk(void *ud, unsigned thread) {
     struct ig_cpu *c = ud;
-    if (c->from == 0) {
-        make_tables(c);
-        ig_pool_barrier(c->pool);
-    }
-    for (uint32_t i = c->from; i < c->to;) {
-        uint32_t end = rows_end(c, i);
-        const struct ig_op *op = end < c->to ? &c->plan->ops[end] : NULL;
-        bool linear = op && is_linear(op) && ig_op_wants_int8(op);
-        bool joined = linear && (end == i || same_rows(&c->plan->ops[i], op));
-        if (end > i || joined) walk_rows(c, i, end, joined ? op : NULL);
-        if (linear && !joined) walk_rows(c, end, end, op);
-        if (op && op_function(op->kind)) {
-            op_function(op->kind)(c, op, thread);
-            ig_pool_barrier(c->pool);
-            end++;
-        }
-        i = end;
+    const struct ig_walk *w = &c->plan->walk[c->few];
+    c->lane[thread].begun = 0;
+    make_tables(c, thread);
+    for (const struct ig_step *s = w->steps; s < w->steps + w->n; s++) {
+        bool rows = s->how != IG_STEP_UNITS;
+        if ((rows && s->first < s->end ? s->first : s->op) >= c->to) break;
+        if (s->barrier) ig_barrier(c, thread);
+        c->lane[thread].counter = s->counter;
+        if (s->how == IG_STEP_ALONE)
+            step_alone(c, s, thread);
+        else if (rows)
+            step_rows(c, s, thread);
+        else
+            step_units(c, s, thread);
     }
 }
 
 /* ---- Memory ---- */
 
-static void free_buffers(struct ig_cpu *c) {
-    for (int i = 0; i < IG_B_COUNT; i++) {
-        ig_free(c->mem, c->buffer[i]);
-        c->buffer[i] = NULL;
-    }
+static void free_act(struct ig_cpu *c, struct ig_act_rows act[2]) {
     for (int i = 0; i < 2; i++) {
-        ig_free(c->mem, c->act[i].q);
-        ig_free(c->mem, c->act[i].d);
-        ig_free(c->mem, c->act[i].sum);
-        ig_free(c->mem, c->table[i]);
-        c->act[i] = (struct ig_act_rows){0};
-        c->table[i] = NULL;
+        ig_free(c->mem, act[i].q);
+        ig_free(c->mem, act[i].d);
+        ig_free(c->mem, act[i].sum);
+        act[i] = (struct ig_act_rows){0};
     }
-    struct ig_route *r = &c->route;
+}
+
+static void free_route(struct ig_cpu *c, struct ig_route *r) {
     void *all[] = {r->expert, r->weight, r->order, r->order_token, r->first, r->active, r->scores};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ig_free(c->mem, all[i]);
     *r = (struct ig_route){0};
+}
+
+static void free_rows(struct ig_cpu *c, float **buffer, float *table[2]) {
+    for (int i = 0; i < IG_B_COUNT; i++) {
+        ig_free(c->mem, buffer[i]);
+        buffer[i] = NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        ig_free(c->mem, table[i]);
+        table[i] = NULL;
+    }
+}
+
+static void free_buffers(struct ig_cpu *c) {
+    free_rows(c, c->buffer, c->table);
+    free_act(c, c->act);
+    free_route(c, &c->route);
     c->capacity = 0;
 }
 
-static bool grow_route(struct ig_cpu *c, size_t tokens) {
+static void free_lane(struct ig_cpu *c, struct ig_lane *l) {
+    ig_free(c->mem, l->scratch);
+    free_rows(c, l->buffer, l->table);
+    free_act(c, l->act);
+    free_route(c, &l->route);
+}
+
+static bool grow_route(struct ig_cpu *c, struct ig_route *r, size_t tokens) {
     const struct ig_hparams *hp = c->plan->hp;
-    struct ig_route *r = &c->route;
     size_t slots = tokens * hp->n_expert_used;
     if (!hp->n_expert) return true;
     r->expert = ig_calloc(c->mem, slots, sizeof *r->expert);
@@ -125,9 +152,9 @@ static bool grow_route(struct ig_cpu *c, size_t tokens) {
            r->scores;
 }
 
-static bool grow_act(struct ig_cpu *c, size_t rows) {
+static bool grow_act(struct ig_cpu *c, struct ig_act_rows act[2], size_t rows) {
     for (int i = 0; i < 2; i++) {
-        struct ig_act_rows *a = &c->act[i];
+        struct ig_act_rows *a = &act[i];
         if (!c->need_act[i]) continue;
         a->q_stride = (c->max_cols + 255u) / 256 * 256;
         a->d_stride = a->q_stride / (i ? 256 : 32);
@@ -140,23 +167,31 @@ static bool grow_act(struct ig_cpu *c, size_t rows) {
     return true;
 }
 
-static bool grow_all(struct ig_cpu *c, uint32_t tokens, uint32_t wanted) {
+static bool grow_tables(struct ig_cpu *c, float *table[2], size_t tokens) {
     const struct ig_hparams *hp = c->plan->hp;
-    size_t slots = hp->n_expert_used > 1 ? hp->n_expert_used : 1;
+    for (int i = 0; i < 2; i++) {
+        if (hp->rope[i].pairing == IG_NOROPE || !hp->rope[i].dims || (i == 1 && !c->frequency[1]))
+            continue;
+        table[i] = ig_calloc(c->mem, tokens, hp->rope[i].dims * sizeof(float));
+        if (!table[i]) return false;
+    }
+    return true;
+}
+
+static size_t act_rows(const struct ig_cpu *c, size_t tokens, size_t wanted) {
+    size_t used = c->plan->hp->n_expert_used, slots = used > 1 ? used : 1;
+    return tokens * slots > wanted ? tokens * slots : wanted;
+}
+
+static bool grow_all(struct ig_cpu *c, uint32_t tokens, uint32_t wanted) {
     for (unsigned i = 1; i < IG_B_COUNT; i++) {
         if (!c->plan->width[i]) continue;
-        c->stride[i] = (c->plan->width[i] + 15u) / 16 * 16;
         c->buffer[i] = ig_calloc(c->mem, ig_plan_rows(c->plan, i, tokens, wanted),
                                  c->stride[i] * sizeof(float));
         if (!c->buffer[i]) return false;
     }
-    for (int i = 0; i < 2; i++) {
-        if (hp->rope[i].pairing == IG_NOROPE || !hp->rope[i].dims || (i == 1 && !c->frequency[1]))
-            continue;
-        c->table[i] = ig_calloc(c->mem, tokens, hp->rope[i].dims * sizeof(float));
-        if (!c->table[i]) return false;
-    }
-    return grow_act(c, tokens * slots > wanted ? tokens * slots : wanted) && grow_route(c, tokens);
+    return grow_tables(c, c->table, tokens) && grow_act(c, c->act, act_rows(c, tokens, wanted)) &&
+           grow_route(c, &c->route, tokens);
 }
 
 /* Room for a pass. Sizes go up in steps so that growth is rare. */
@@ -175,6 +210,42 @@ static ingle_status grow(struct ig_cpu *c, uint32_t tokens, uint32_t wanted, ing
     }
     c->capacity = room;
     c->max_wanted = wanted;
+    return INGLE_OK;
+}
+
+/* ---- Rows of a thread's own ---- */
+
+/* Buffers of which some operation's rows are a thread's own when tokens are few. */
+static uint64_t own_buffers(const struct ig_plan *p) {
+    uint64_t own = 0;
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        if (p->walk[1].own[i] & IG_OWN_DST) own |= (uint64_t)1 << p->ops[i].dst;
+    return own;
+}
+
+static bool open_lane(struct ig_cpu *c, struct ig_lane *l, uint64_t own) {
+    l->scratch = ig_alloc(c->mem, c->k->scratch_bytes(c->max_cols));
+    if (!l->scratch) return false;
+    for (unsigned i = 1; i < IG_B_COUNT; i++) {
+        if (!(own >> i & 1)) continue;
+        l->buffer[i] = ig_calloc(c->mem, ig_plan_rows(c->plan, i, IG_FEW_TOKENS, IG_FEW_TOKENS),
+                                 c->stride[i] * sizeof(float));
+        if (!l->buffer[i]) return false;
+    }
+    return grow_tables(c, l->table, IG_FEW_TOKENS) &&
+           grow_act(c, l->act, act_rows(c, IG_FEW_TOKENS, 0)) &&
+           grow_route(c, &l->route, IG_FEW_TOKENS);
+}
+
+static ingle_status open_lanes(struct ig_cpu *c, unsigned threads, ingle_error *err) {
+    uint64_t own = own_buffers(c->plan);
+    c->lane = ig_calloc(c->mem, threads, sizeof *c->lane);
+    c->unit_of = ig_calloc(c->mem, c->n_unit_of + 1u, sizeof *c->unit_of);
+    if (!c->lane || !c->unit_of) return ig_fail_memory(err, threads * sizeof *c->lane);
+    for (unsigned i = 0; i < threads; i++)
+        if (!open_lane(c, &c->lane[i], own))
+            return ig_fail(err, INGLE_NO_MEMORY, "use fewer threads (-t)",
+                           "no memory for the working buffers of thread %u", i);
     return INGLE_OK;
 }
 
@@ -212,13 +283,22 @@ static ingle_status make_frequencies(struct ig_cpu *c, ingle_error *err) {
 }
 
 static void survey(struct ig_cpu *c) {
-    for (uint32_t i = 0; i < c->plan->n_ops; i++)
-        for (unsigned j = 0; j < c->plan->ops[i].n_to; j++) {
-            const struct ig_mat *m = &c->plan->ops[i].w[j]->mat;
+    const struct ig_plan *p = c->plan;
+    for (unsigned i = 1; i < IG_B_COUNT; i++) c->stride[i] = (p->width[i] + 15u) / 16 * 16;
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        for (unsigned j = 0; j < p->ops[i].n_to; j++) {
+            const struct ig_mat *m = &p->ops[i].w[j]->mat;
             if (m->cols > c->max_cols) c->max_cols = m->cols;
             if (m->type->kind == IG_QUANT_A32) c->need_act[0] = true;
             if (m->type->kind == IG_QUANT_A256) c->need_act[1] = true;
         }
+    for (uint32_t i = 0; i < p->walk[0].n; i++) {
+        const struct ig_step *s = &p->walk[0].steps[i];
+        uint32_t heads = 0;
+        for (unsigned j = 0; s->shape == IG_SHAPE_HEADS && j < p->ops[s->op].n_to; j++)
+            heads += p->ops[s->op].w[j]->mat.rows / s->head[j];
+        if (heads > c->n_unit_of) c->n_unit_of = heads;
+    }
 }
 
 static ingle_status open_parts(struct ig_cpu *c, const struct ig_cpu_config *config,
@@ -231,14 +311,7 @@ static ingle_status open_parts(struct ig_cpu *c, const struct ig_cpu_config *con
     IG_TRY(make_slopes(c, err));
     IG_TRY(make_frequencies(c, err));
     IG_TRY(ig_pool_open(&c->pool, c->mem, config->threads, config->background, err));
-    c->scratch = ig_calloc(c->mem, config->threads, sizeof *c->scratch);
-    if (!c->scratch) return ig_fail_memory(err, config->threads * sizeof *c->scratch);
-    size_t bytes = c->k->scratch_bytes(c->max_cols);
-    for (unsigned i = 0; i < config->threads; i++) {
-        c->scratch[i] = ig_alloc(c->mem, bytes);
-        if (!c->scratch[i]) return ig_fail_memory(err, bytes);
-    }
-    return INGLE_OK;
+    return open_lanes(c, config->threads, err);
 }
 
 ingle_status ig_cpu_open(struct ig_cpu **out, struct ig_mem *mem, const struct ig_plan *plan,
@@ -260,10 +333,10 @@ ingle_status ig_cpu_open(struct ig_cpu **out, struct ig_mem *mem, const struct i
 
 void ig_cpu_close(struct ig_cpu *c) {
     if (!c) return;
-    for (unsigned i = 0; c->scratch && i < ig_pool_threads(c->pool); i++)
-        ig_free(c->mem, c->scratch[i]);
+    for (unsigned i = 0; c->lane && i < ig_pool_threads(c->pool); i++) free_lane(c, &c->lane[i]);
     ig_pool_close(c->pool);
-    ig_free(c->mem, c->scratch);
+    ig_free(c->mem, c->lane);
+    ig_free(c->mem, c->unit_of);
     free_buffers(c);
     ig_free(c->mem, c->frequency[0]);
     ig_free(c->mem, c->frequency[1]);
@@ -274,18 +347,20 @@ void ig_cpu_close(struct ig_cpu *c) {
 ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_error *err) {
     IG_TRY(grow(c, pass->n, pass->n_wanted, err));
     c->pass = *pass;
-    c->from = 0;
+    c->few = pass->n <= IG_FEW_TOKENS;
     c->to = !pass->n_wanted ? c->plan->gather : pass->hidden ? c->plan->hidden : c->plan->n_ops;
     IG_TRY(ig_pool_run(c->pool, walk, c, err));
-    if (atomic_load(c->cancel)) return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled");
-    return INGLE_OK;
+    if (!atomic_load(c->cancel)) return INGLE_OK;
+    for (uint32_t i = 0; i < c->n_unit_of; i++) atomic_store(&c->unit_of[i], 0); /* half done */
+    return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled");
 }
 
 const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i) {
-    return ig_row(c, IG_B_LOGITS, i);
+    bool own = c->few && c->lane[0].buffer[IG_B_LOGITS]; /* something follows the matrix */
+    return ig_row_of(c, 0, own, IG_B_LOGITS, i);
 }
 const float *ig_cpu_hidden(const struct ig_cpu *c, uint32_t i) {
-    return ig_row(c, IG_B_XO, i);
+    return ig_row_of(c, 0, c->few, IG_B_XO, i);
 }
 const char *ig_cpu_kernels_name(const struct ig_cpu *c) {
     return c->k->name;

@@ -52,12 +52,34 @@ static void dump_rest(const struct ig_plan *p, const struct ig_op *op, struct ig
             ig_buf_f(out, "  %g", (double)op->f[0]);
 }
 
+/* The step of a walk that begins with the operation; NULL if none does. */
+static const struct ig_step *step_at(const struct ig_walk *w, uint32_t op) {
+    for (uint32_t i = 0; i < w->n; i++) {
+        const struct ig_step *s = &w->steps[i];
+        if ((s->how != IG_STEP_UNITS && s->first < s->end ? s->first : s->op) == op) return s;
+    }
+    return NULL;
+}
+
+/* Barriers of a walk in the layer of the middle, a plain one in most models. */
+static uint32_t layer_barriers(const struct ig_plan *p, const struct ig_walk *w) {
+    uint32_t first = 0, end;
+    while (first < p->n_ops && p->ops[first].layer != (int)p->hp->n_layer / 2) first++;
+    for (end = first; end < p->n_ops && p->ops[end].layer == p->ops[first].layer;) end++;
+    return ig_walk_barriers(w, first, end);
+}
+
 void ig_plan_dump(const struct ig_plan *p, struct ig_buf *out) {
     int last = -2;
     ig_buf_f(out, "# family %s, %u layers, width %u, %u tokens in the vocabulary, %u operations\n",
              p->hp->row->name, p->hp->n_layer, p->hp->n_embd, p->hp->n_vocab, p->n_ops);
+    ig_buf_f(out,
+             "# '|' = threads wait for each other before it: %u times a layer for a token, %u in "
+             "prompts\n",
+             layer_barriers(p, &p->walk[1]), layer_barriers(p, &p->walk[0]));
     for (uint32_t i = 0; i < p->n_ops; i++) {
         const struct ig_op *op = &p->ops[i];
+        const struct ig_step *s = step_at(&p->walk[1], i);
         if (op->layer != last) {
             if (op->layer >= 0)
                 ig_buf_f(out, "layer %d\n", op->layer);
@@ -65,7 +87,7 @@ void ig_plan_dump(const struct ig_plan *p, struct ig_buf *out) {
                 ig_buf_z(out, i ? "output\n" : "input\n");
         }
         last = op->layer;
-        ig_buf_f(out, "  %-11s ", op_names[op->kind]);
+        ig_buf_f(out, "%c %-11s ", s && s->barrier ? '|' : ' ', op_names[op->kind]);
         if (op->n_to)
             dump_weights(op, out);
         else if (op->kind == IG_OP_ATTEND)

@@ -215,12 +215,17 @@ static void emit_attention(struct emitter *e, const struct ig_slot *w, unsigned 
 
 /* ---- Feed-forward ---- */
 
-static void emit_dense(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out,
-                       enum ig_role gate, enum ig_role up, enum ig_role down) {
+static void emit_up(struct emitter *e, const struct ig_slot *w, unsigned in, enum ig_role gate,
+                    enum ig_role up, enum ig_role down) {
     bool gated = has(w, gate);
     linear(e, in, IG_B_U, &w[up], 0);
     if (gated) also(e, IG_B_G, &w[gate]);
     activate(e, gated, IG_B_G, IG_B_U, w[down].mat.cols, 0);
+}
+
+static void emit_dense(struct emitter *e, const struct ig_slot *w, unsigned in, unsigned out,
+                       enum ig_role gate, enum ig_role up, enum ig_role down) {
+    emit_up(e, w, in, gate, up, down);
     linear(e, IG_B_U, out, &w[down], 0);
 }
 
@@ -236,22 +241,30 @@ static void expert_linear(struct emitter *e, unsigned a, unsigned to, const stru
                           .w = {w}});
 }
 
-static void emit_shared_expert(struct emitter *e, const struct ig_slot *w, unsigned in,
-                               unsigned out) {
+/* The shared expert's operations stand beside those of the others that need no more than they do,
+ * so that threads need not wait between them. */
+static void emit_shared_up(struct emitter *e, const struct ig_slot *w, unsigned in) {
     if (!has(w, IG_R_ffn_down_shexp)) return;
-    unsigned to = out == IG_B_F ? IG_B_F2 : IG_B_F;
-    emit_dense(e, w, in, to, IG_R_ffn_gate_shexp, IG_R_ffn_up_shexp, IG_R_ffn_down_shexp);
-    if (has(w, IG_R_ffn_gate_inp_shexp)) {
-        linear(e, in, IG_B_S, &w[IG_R_ffn_gate_inp_shexp], 0);
-        simple(e, IG_OP_GATE, to, to, IG_B_S, e->hp->n_embd, 0, 0);
-    }
+    emit_up(e, w, in, IG_R_ffn_gate_shexp, IG_R_ffn_up_shexp, IG_R_ffn_down_shexp);
+    if (has(w, IG_R_ffn_gate_inp_shexp)) linear(e, in, IG_B_S, &w[IG_R_ffn_gate_inp_shexp], 0);
+}
+
+static void emit_shared_down(struct emitter *e, const struct ig_slot *w, unsigned to) {
+    if (has(w, IG_R_ffn_down_shexp)) linear(e, IG_B_U, to, &w[IG_R_ffn_down_shexp], 0);
+}
+
+static void emit_shared_sum(struct emitter *e, const struct ig_slot *w, unsigned out, unsigned to) {
+    if (!has(w, IG_R_ffn_down_shexp)) return;
+    if (has(w, IG_R_ffn_gate_inp_shexp)) simple(e, IG_OP_GATE, to, to, IG_B_S, e->hp->n_embd, 0, 0);
     add(e, out, out, to, 1);
 }
 
 static void emit_experts(struct emitter *e, const struct ig_slot *w, unsigned router_in,
                          unsigned in, unsigned out) {
     bool gated = has(w, IG_R_ffn_gate_exps), first = e->hp->row->weight_first;
+    unsigned shared = out == IG_B_F ? IG_B_F2 : IG_B_F;
     linear(e, router_in, IG_B_R, &w[IG_R_ffn_gate_inp], 0);
+    emit_shared_up(e, w, in);
     put(e,
         (struct ig_op){
             .kind = IG_OP_ROUTE, .a = IG_B_R, .n = e->hp->n_expert, .w = {&w[IG_R_exp_probs_b]}});
@@ -259,9 +272,10 @@ static void emit_experts(struct emitter *e, const struct ig_slot *w, unsigned ro
     expert_linear(e, first ? IG_B_EX : in, IG_B_EU, &w[IG_R_ffn_up_exps], first ? IG_OPF_SLOTS : 0);
     if (gated) also(e, IG_B_EG, &w[IG_R_ffn_gate_exps]);
     activate(e, gated, IG_B_EG, IG_B_EU, w[IG_R_ffn_down_exps].mat.cols, IG_OPF_SLOTS);
+    emit_shared_down(e, w, shared);
     expert_linear(e, IG_B_EU, IG_B_ED, &w[IG_R_ffn_down_exps], IG_OPF_SLOTS);
     simple(e, IG_OP_COMBINE, out, IG_B_ED, 0, e->hp->n_embd, 0, first ? IG_OPF_UNWEIGHTED : 0);
-    emit_shared_expert(e, w, in, out);
+    emit_shared_sum(e, w, out, shared);
 }
 
 /* gemma4: a dense block and experts side by side, each with norms of its own; the router looks at
@@ -428,5 +442,6 @@ ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struc
     }
     e.layer = -1;
     if (!e.failed) emit_output(&e);
-    return e.failed ? ig_fail_memory(err, p->cap * 2 * sizeof *p->ops) : INGLE_OK;
+    if (e.failed) return ig_fail_memory(err, p->cap * 2 * sizeof *p->ops);
+    return ig_plan_fuse(p, arena, err);
 }

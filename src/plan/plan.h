@@ -62,18 +62,62 @@ struct ig_op {
     const struct ig_slot *w[3];
 };
 
+/* ---- How a team of threads walks the list (fuse.c). A barrier stands only where one step needs
+ * what other threads made in another; between two barriers lies a phase. ---- */
+
+enum ig_step_how {
+    IG_STEP_ALONE, /* row by row operations that every thread does for itself, all rows, into
+                      buffers of its own: cheaper than waiting while there are few rows */
+    IG_STEP_ROWS,  /* the same operations, rows are units of work */
+    IG_STEP_UNITS, /* operation `op` has units of its own: rows of weights, heads */
+};
+enum ig_step_shape {                   /* UNITS: what the operations behind a linear one work on */
+                     IG_SHAPE_NONE,    /* there are none */
+                     IG_SHAPE_COLUMNS, /* the same columns of all outputs: act(gate) * up */
+                     IG_SHAPE_HEADS,   /* whole heads of one output: rope, writing to the cache */
+};
+/* Where an operation's rows lie when there are few tokens. */
+enum {
+    IG_OWN_A = 1 /* source a is the thread's own buffer */,
+    IG_OWN_B = 2,
+    IG_OWN_DST = 4,
+    IG_OWN_COPY = 8 /* an operation in place whose rows lie in the common buffer so far */
+};
+enum { IG_STEP_COUNTERS = 4, IG_FEW_TOKENS = 2 };
+
+struct ig_step {
+    uint8_t how, shape;
+    uint8_t counter;     /* which of the phase's counters of units, < IG_STEP_COUNTERS */
+    uint8_t quantize;    /* ALONE, ROWS: then quantise the inputs of `op`: 1 per 32, 2 per 256 */
+    bool barrier;        /* all threads must be done with everything before */
+    uint32_t first, end; /* ALONE, ROWS: the operations; UNITS: those behind `op` */
+    uint32_t op;         /* UNITS, quantize */
+    uint32_t head[3];    /* HEADS: columns of a head of each output */
+};
+
+struct ig_walk {
+    struct ig_step *steps;
+    uint32_t n;
+    uint8_t *own; /* [n_ops] */
+};
+
 struct ig_plan {
     const struct ig_hparams *hp;
     struct ig_op *ops;
     uint32_t n_ops, cap;
-    uint32_t gather;            /* index of the GATHER op: the head of the model begins there */
+    uint32_t gather; /* index of the GATHER op: the head of the model begins there */
     uint32_t hidden; /* index behind the final norm: up to here IG_B_XO becomes the hidden state */
     uint32_t width[IG_B_COUNT]; /* floats a row, 0 = unused */
+    struct ig_walk walk[2];     /* for many tokens, for at most IG_FEW_TOKENS */
 };
 
 ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
                           ingle_error *err);
 void ig_plan_dump(const struct ig_plan *p, struct ig_buf *out);
+/* Makes both walks; part of ig_plan_make. */
+ingle_status ig_plan_fuse(struct ig_plan *p, struct ig_arena *arena, ingle_error *err);
+/* Barriers of a walk from operation `from` up to `to`, the one behind the last step not counted. */
+uint32_t ig_walk_barriers(const struct ig_walk *w, uint32_t from, uint32_t to);
 /* Rows of a buffer for `tokens` tokens of which `wanted` have logits. */
 static inline uint32_t ig_plan_rows(const struct ig_plan *p, unsigned buffer, uint32_t tokens,
                                     uint32_t wanted) {
