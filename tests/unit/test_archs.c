@@ -178,15 +178,14 @@ static int few_barriers(const struct ig_plan *p, const char *name) {
         const char *name;
         uint32_t few, many;
     } most[] = {{"llama", 5, 7},     {"gemma4", 5, 7},  {"falcon", 4, 5},    {"olmo2", 6, 8},
-                {"qwen3-moe", 6, 9}, {"gpt-oss", 6, 9}, {"llama-256", 5, 7}, {"", 6, 9}};
+                {"qwen3-moe", 6, 9}, {"gpt-oss", 6, 9}, {"llama-256", 5, 7}, {"", 7, 11}};
     uint32_t first = 0, end, i = 0;
     while (p->ops[first].layer != (int)p->hp->n_layer / 2) first++;
     for (end = first; p->ops[end].layer == p->ops[first].layer;) end++;
     while (most[i].name[0] && strcmp(most[i].name, name) != 0) i++;
     uint32_t few = ig_walk_barriers(&p->walk[1], first, end),
              many = ig_walk_barriers(&p->walk[0], first, end);
-    /* without float weights, prompts are quantised between barriers twice more */
-    if (few <= most[i].few && many <= most[i].many + (most[i].name[0] ? 0u : 4u)) return 0;
+    if (few <= most[i].few && many <= most[i].many) return 0;
     print_error("    %u barriers a layer for a token, %u in prompts\n", few, many);
     return 1;
 }
