@@ -48,6 +48,8 @@ static int on_event(void *ud, const ingle_event *ev) {
     a->output_tokens = ev->output_tokens;
     a->prompt_seconds = ev->prompt_seconds;
     a->output_seconds = ev->output_seconds;
+    a->guessed_tokens = ev->guessed_tokens;
+    a->accepted_tokens = ev->accepted_tokens;
     if (a->text.failed || a->reasoning.failed) return 1;
     /* A Ctrl-C that came before the request was queued had nothing to cancel: it is seen here. */
     return !cli_flush() || cli_interrupt_pending();
@@ -63,6 +65,7 @@ ingle_status cli_ask(ingle_engine *e, const struct ig_buf *request, struct cli_a
     ig_buf_clear(&a->reasoning);
     a->finish[0] = a->last = 0;
     a->prompt_tokens = a->cached_tokens = a->output_tokens = 0;
+    a->guessed_tokens = a->accepted_tokens = 0;
     cli_on_interrupt(cancel, e);
     ingle_status st = ingle_engine_run(e, request->p, request->n, on_event, a, err);
     cli_on_interrupt(NULL, NULL);
@@ -88,6 +91,9 @@ void cli_print_stats(const struct cli_answer *a) {
             a->prompt_tokens, a->cached_tokens,
             rate(a->prompt_tokens - a->cached_tokens, a->prompt_seconds), a->output_tokens,
             rate(a->output_tokens, a->output_seconds), a->finish[0] ? a->finish : "an error");
+    if (a->guessed_tokens)
+        fprintf(stderr, "guessed %d tokens ahead, %d came true\n", a->guessed_tokens,
+                a->accepted_tokens);
 }
 
 void cli_add_message(struct ig_buf *b, const char *role, struct ig_str content) {

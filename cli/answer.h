@@ -10,7 +10,7 @@ struct cli_answer {
     char last; /* last byte of text printed */
     struct ig_buf text, reasoning;
     char finish[16];
-    int32_t prompt_tokens, cached_tokens, output_tokens;
+    int32_t prompt_tokens, cached_tokens, output_tokens, guessed_tokens, accepted_tokens;
     double prompt_seconds, output_seconds;
 };
 

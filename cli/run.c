@@ -51,6 +51,8 @@ static void print_json(struct cli *c, const struct cli_answer *a) {
     ig_json_put_f64(&b, a->prompt_seconds);
     ig_buf_z(&b, ",\"output_seconds\":");
     ig_json_put_f64(&b, a->output_seconds);
+    ig_buf_f(&b, ",\"guessed_tokens\":%d,\"accepted_tokens\":%d", a->guessed_tokens,
+             a->accepted_tokens);
     ig_buf_z(&b, "}\n");
     cli_put_buf(&b);
 }

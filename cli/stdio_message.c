@@ -125,6 +125,8 @@ void stdio_put_event(struct ig_buf *b, uint64_t request, const ingle_event *ev) 
     ig_buf_f(b,
              ",\"prompt_tokens\":%d,\"cached_tokens\":%d,\"prompt_done\":%d,\"output_tokens\":%d",
              ev->prompt_tokens, ev->cached_tokens, ev->prompt_done, ev->output_tokens);
+    ig_buf_f(b, ",\"guessed_tokens\":%d,\"accepted_tokens\":%d", ev->guessed_tokens,
+             ev->accepted_tokens);
     ig_buf_z(b, ",\"prompt_seconds\":");
     ig_json_put_f64(b, ev->prompt_seconds);
     ig_buf_z(b, ",\"output_seconds\":");

@@ -206,6 +206,8 @@ typedef struct ingle_event {
     int32_t output_tokens;
     double prompt_seconds, output_seconds;
     const ingle_error *error;
+    int32_t guessed_tokens;  /* computed ahead of their turn (option "speculate") */
+    int32_t accepted_tokens; /* of those, how many came true */
 } ingle_event;
 
 /* Called on the engine's thread, one event at a time per engine. Non-zero cancels the request. Must not call into the

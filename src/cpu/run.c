@@ -200,7 +200,9 @@ static ingle_status grow(struct ig_cpu *c, uint32_t tokens, uint32_t wanted, ing
     if (tokens <= c->capacity && wanted <= c->max_wanted) return INGLE_OK;
     uint32_t room = c->capacity ? c->capacity : 1;
     while (room < tokens) room *= 4;
-    if (wanted < c->max_wanted) wanted = c->max_wanted;
+    uint32_t rows = c->max_wanted ? c->max_wanted : 1;
+    while (rows < wanted) rows *= 2;
+    wanted = rows;
     free_buffers(c);
     if (!grow_all(c, room, wanted)) {
         free_buffers(c);

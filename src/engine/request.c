@@ -5,6 +5,7 @@
 #include "engine/embed.h"
 #include "engine/prompt.h"
 #include "engine/session.h"
+#include "engine/speculate.h"
 
 enum {
     OUTCOMES = 64 /* finished requests whose outcome can still be asked */,
@@ -34,6 +35,7 @@ struct ingle_engine {
     ingle_options *options;
     struct ingle_session *session;
     struct ingle_session *embedder; /* opened at the first request for embeddings */
+    struct ig_spec *spec;           /* of session, opened at the first request that allows it */
     struct ig_thread thread;
     struct ig_mutex mutex;
     struct ig_cond changed;
@@ -49,6 +51,7 @@ struct run {
     struct request *r;
     struct ingle_session *s;
     struct ig_sampler *sampler;
+    struct ig_spec *spec; /* NULL: plain steps */
     struct ig_detok detok;
     struct ig_buf text; /* decoded but not delivered */
     struct ig_reason reason;
@@ -133,6 +136,26 @@ static ingle_status flush_text(struct run *run, bool last, bool *stopped, ingle_
 
 /* ---- Running ---- */
 
+static ingle_status begin_guessing(struct run *run, ingle_error *err) {
+    struct ingle_engine *e = run->e;
+    if (ig_options_choice(run->r->options, IG_OPT_SPECULATE) == IG_SPEC_OFF) return INGLE_OK;
+    if (!e->spec) IG_TRY(ig_spec_open(&e->spec, e->session, err));
+    run->spec = e->spec;
+    ig_spec_begin(run->spec);
+    return INGLE_OK;
+}
+
+/* `left`: tokens the request may still have; -1: any number. */
+static ingle_status step(struct run *run, int32_t id, int64_t left, ingle_error *err) {
+    struct ig_spec *spec = run->spec;
+    if (!spec) return ig_session_step(run->s, id, err);
+    uint32_t room = left < 0 || left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+    IG_TRY(ig_spec_step(spec, id, room, err));
+    run->event.guessed_tokens = (int32_t)spec->guessed;
+    run->event.accepted_tokens = (int32_t)spec->accepted;
+    return INGLE_OK;
+}
+
 static ingle_status generate(struct run *run, ingle_error *err) {
     struct ingle_session *s = run->s;
     int64_t max = ig_options_int(run->r->options, IG_OPT_MAX_TOKENS);
@@ -156,7 +179,7 @@ static ingle_status generate(struct run *run, ingle_error *err) {
             return INGLE_OK;
         }
         if (s->n >= s->context || run->event.output_tokens == max) break;
-        IG_TRY(ig_session_step(s, id, err));
+        IG_TRY(step(run, id, max < 0 ? -1 : max - run->event.output_tokens, err));
         run->event.output_seconds = ig_os_seconds() - start;
     }
     if (run->e->model->vocab) ig_detok_end(&run->detok, &run->text);
@@ -188,6 +211,7 @@ static ingle_status run_all(struct run *run, struct ig_prompt *prompt, ingle_err
     IG_TRY(ig_session_sampler(run->s, run->r->options, &run->sampler, err));
     IG_TRY(run_prompt(run, &prompt->ids, err));
     if (e->model->vocab) ig_detok_begin(&run->detok, e->model->vocab, IG_DECODE_MIDDLE);
+    IG_TRY(begin_guessing(run, err));
     IG_TRY(generate(run, err));
     if (run->split && ig_reason_end(&run->reason, on_part, run))
         return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled by the receiver");
@@ -320,6 +344,7 @@ void ingle_engine_close(ingle_engine *e) {
         ig_os_unlock(&e->mutex);
         ig_os_thread_join(&e->thread);
     }
+    ig_spec_close(e->spec);
     ingle_session_close(e->session);
     ingle_session_close(e->embedder);
     ingle_options_free(e->options);

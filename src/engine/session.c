@@ -143,23 +143,39 @@ ingle_status ig_session_check_ids(const struct ingle_session *s, const int32_t *
     return INGLE_OK;
 }
 
-/* ids[s->n .. s->n + n) in one pass; logits (or hidden states) of the last `wanted` of them. */
-static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n,
-                             uint32_t wanted, bool hidden, ingle_error *err) {
-    uint32_t end = s->n + n;
-    IG_TRY(ig_cache_reserve(&s->cache, end, err));
+/* ids[s->n .. s->n + n) in one pass; logits (or hidden states) of the last `wanted` of them. The
+ * timeline does not grow yet. */
+static ingle_status compute(struct ingle_session *s, const int32_t *ids, uint32_t n,
+                            uint32_t wanted, bool hidden, ingle_error *err) {
+    IG_TRY(ig_cache_reserve(&s->cache, s->n + n, err));
     for (uint32_t i = 0; i < n; i++)
         s->pass[i] = (struct ig_pass_token){ids[s->n + i], s->n + i, &s->cache};
     for (uint32_t i = 0; i < wanted; i++) s->wanted[i] = n - wanted + i;
     s->logits = NULL;
     struct ig_pass pass = {
         .tokens = s->pass, .n = n, .wanted = s->wanted, .n_wanted = wanted, .hidden = hidden};
-    IG_TRY(ig_cpu_run(s->cpu, &pass, err));
+    return ig_cpu_run(s->cpu, &pass, err);
+}
+
+static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n,
+                             uint32_t wanted, bool hidden, ingle_error *err) {
+    IG_TRY(compute(s, ids, n, wanted, hidden, err));
     if (ids != s->tokens) memcpy(s->tokens + s->n, ids + s->n, n * sizeof *ids);
-    s->n = end;
-    ig_cache_advance(&s->cache, end);
+    s->n += n;
+    ig_cache_advance(&s->cache, s->n);
     if (wanted && !hidden) s->logits = ig_cpu_logits(s->cpu, wanted - 1);
     return INGLE_OK;
+}
+
+ingle_status ig_session_ahead(struct ingle_session *s, uint32_t n, ingle_error *err) {
+    IG_TRY(compute(s, s->tokens, n, n, false, err));
+    ig_session_take(s, 0);
+    return INGLE_OK;
+}
+
+void ig_session_take(struct ingle_session *s, uint32_t row) {
+    ig_cache_advance(&s->cache, ++s->n);
+    s->logits = ig_cpu_logits(s->cpu, row);
 }
 
 ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,

@@ -41,6 +41,11 @@ ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t
  * (ig_cpu_hidden). */
 ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,
                                uint32_t wanted, ingle_error *err);
+/* Computes the n tokens that stand in s->tokens behind the timeline's end, in one pass of at most
+ * `batch`, and takes up the first of them. The others may follow one by one, as row 1, 2, ..., until
+ * the next pass. */
+ingle_status ig_session_ahead(struct ingle_session *s, uint32_t n, ingle_error *err);
+void ig_session_take(struct ingle_session *s, uint32_t row);
 ingle_status ig_session_step(struct ingle_session *s, int32_t id, ingle_error *err);
 /* A sampler for the options, knowing the model's token texts and end tokens. */
 ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,

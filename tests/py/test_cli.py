@@ -405,6 +405,19 @@ def test_run_json_and_stats(cli, gguf):
     one_line_error(cli("run", gguf, "x", "--system", "s", code=64), "--chat")
 
 
+@pytest.mark.parametrize("how", [("--temp", 0), ("--temp", 0.7, "-s", 5, "--repeat-penalty", 1.2), ("--mirostat", 2, "-s", 4)])
+def test_speculation_changes_no_text(cli, gguf, how):
+    def ask(mode):
+        return json.loads(cli("run", gguf, "abc abc abc abc", "-n", 150, "--ignore-eos", *how, "--speculate", mode,
+                              "--json").stdout)
+    plain = ask("off")
+    assert plain["guessed_tokens"] == 0 and plain["output_tokens"] == 150
+    for mode in "auto", "ngram":
+        result = ask(mode)
+        assert result["text"] == plain["text"] and result["output_tokens"] == 150
+        assert 0 <= result["accepted_tokens"] <= result["guessed_tokens"]
+
+
 def test_stop_texts(cli, gguf):
     whole = cli("run", gguf, "Hello", "-n", 60, "-s", 3, "--ignore-eos").stdout
     first, second = whole[10:12], whole[20:22]

@@ -202,6 +202,10 @@ pub struct ingle_event {
     pub prompt_seconds: f64,
     pub output_seconds: f64,
     pub error: *const ingle_error,
+    /// computed ahead of their turn (option "speculate")
+    pub guessed_tokens: i32,
+    /// of those, how many came true
+    pub accepted_tokens: i32,
 }
 
 /// Called on the engine's thread, one event at a time per engine. Non-zero cancels the request. Must not call into the

@@ -3,7 +3,7 @@
 rows! {
     ingle_error { code, message, hint }
     ingle_option_info { name, key, flag, group, r#type, initial, help, choices, min, max }
-    ingle_event { size, kind, request, text, len, finish, prompt_tokens, cached_tokens, prompt_done, output_tokens, prompt_seconds, output_seconds, error }
+    ingle_event { size, kind, request, text, len, finish, prompt_tokens, cached_tokens, prompt_done, output_tokens, prompt_seconds, output_seconds, error, guessed_tokens, accepted_tokens }
     ingle_http_request { size, method, url, headers }
     ingle_http_response { size, status, headers }
     ingle_http_sink { ud, head, body }

@@ -1,0 +1,47 @@
+/* Speculation: guesses at what comes next are computed in the same pass as the token before them,
+ * and used if the sampler then chooses the same. Nothing else changes: tokens, random numbers and
+ * the timeline are those of plain decoding, because ig_spec_step keeps the promise of
+ * ig_session_step, only sooner. */
+#ifndef IG_SPECULATE_H
+#define IG_SPECULATE_H
+
+#include "engine/lookup.h"
+#include "engine/session.h"
+
+enum ig_spec_mode { IG_SPEC_AUTO, IG_SPEC_OFF, IG_SPEC_NGRAM }; /* choices of the option */
+
+enum {
+    IG_SPEC_MOST = 23,   /* guesses in a pass */
+    IG_SPEC_SIZES = 9,   /* lengths of a pass that are tried */
+    IG_SPEC_CLASSES = 10 /* of matches, by length */
+};
+
+extern const uint8_t ig_spec_sizes[IG_SPEC_SIZES];
+
+struct ig_spec_cost { /* of a pass of one size */
+    double seconds;   /* running average */
+    uint32_t samples;
+    uint64_t last; /* the pass that measured it last */
+};
+
+struct ig_spec {
+    struct ingle_session *s;
+    struct ig_lookup lookup;
+    int32_t guess[IG_SPEC_MOST];
+    uint32_t held, at; /* guesses in the last pass, and how many of them came true */
+    struct ig_spec_cost cost[IG_SPEC_SIZES];
+    double chance[IG_SPEC_CLASSES]; /* that a match of such a length goes on */
+    uint64_t passes;
+    uint64_t guessed, accepted; /* since ig_spec_begin */
+    uint32_t force;             /* tests: guess so many whatever it costs; 0 = choose */
+};
+
+ingle_status ig_spec_open(struct ig_spec **out, struct ingle_session *s, ingle_error *err);
+void ig_spec_close(struct ig_spec *sp); /* NULL is fine; before its session */
+/* The session's timeline is a new one. What was learned about speed and chances stays. */
+void ig_spec_begin(struct ig_spec *sp);
+/* As ig_session_step. `room`: tokens that may still be sampled after this step, so that none are
+ * computed for nothing. */
+ingle_status ig_spec_step(struct ig_spec *sp, int32_t id, uint32_t room, ingle_error *err);
+
+#endif
