@@ -22,6 +22,11 @@
 #include "cpu/dot_x86.inl"
 #include "cpu/quant.inl"
 
+#define PV_VNNI
+#define PM_PRODUCTS "cpu/panel_vnni.inl"
+#define PM_FIND     ig_quant_panel_avx512
+#include "cpu/panel_many.inl"
+
 #define PL_PRODUCTS "cpu/panel_avx512.inl"
 #define PL_FIND     ig_quant_panel_avx512
 #include "cpu/panel_linear.inl"

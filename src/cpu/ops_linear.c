@@ -2,7 +2,8 @@
  * work. How rows are cut into units never changes a result: a row is one unit's, whole. */
 #include "cpu/exec.h"
 
-enum { CHUNK = 64, CHUNK_MIN = 16 };
+/* CHUNK_MANY: for many inputs, which each unit packs for itself (panel_many.inl) */
+enum { CHUNK = 64, CHUNK_MIN = 16, CHUNK_MANY = 256, MANY = 64 };
 
 /* Which of the two activation formats a matrix wants; -1 for floats. */
 static int act_kind(const struct ig_mat *m) {
@@ -68,8 +69,8 @@ static uint32_t ceil_div(uint32_t a, uint32_t b) {
     return (a + b - 1) / b;
 }
 
-static uint32_t chunk_size(const struct ig_cpu *c, uint32_t rows) {
-    uint32_t chunk = CHUNK;
+static uint32_t chunk_size(const struct ig_cpu *c, uint32_t rows, uint32_t n) {
+    uint32_t chunk = n < MANY ? CHUNK : CHUNK_MANY;
     while (chunk > CHUNK_MIN && rows / chunk < 4 * ig_pool_threads(c->pool)) chunk /= 2;
     return chunk;
 }
@@ -87,14 +88,14 @@ static uint32_t cut_heads(uint32_t head, uint32_t chunk, uint32_t *parts) {
 static struct units cut(const struct ig_cpu *c, const struct ig_step *s) {
     const struct ig_op *op = &c->plan->ops[s->op];
     struct units u = {.n = 0};
-    uint32_t total = 0, heads = 0;
+    uint32_t total = 0, heads = 0, n = ig_op_rows(c, op);
     if (s->shape == IG_SHAPE_COLUMNS) {
-        u.rows[0] = chunk_size(c, op->w[0]->mat.rows);
+        u.rows[0] = chunk_size(c, op->w[0]->mat.rows, n);
         u.n = ceil_div(op->w[0]->mat.rows, u.rows[0]);
         return u;
     }
     for (unsigned i = 0; i < op->n_to; i++) total += op->w[i]->mat.rows;
-    uint32_t chunk = chunk_size(c, total);
+    uint32_t chunk = chunk_size(c, total, n);
     for (unsigned i = 0; i < op->n_to; i++) {
         uint32_t rows = op->w[i]->mat.rows, head = s->head[i];
         bool whole = s->shape == IG_SHAPE_HEADS;
@@ -217,7 +218,7 @@ void ig_op_expert_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thr
     const struct ig_op *op = &c->plan->ops[s->op];
     const struct ig_route *route = ig_routes(c, thread);
     bool slots = (op->flags & IG_OPF_SLOTS) != 0, columns = s->shape == IG_SHAPE_COLUMNS;
-    uint32_t rows = op->w[0]->mat.rows, chunk = chunk_size(c, rows * op->n_to * route->n_active),
+    uint32_t rows = op->w[0]->mat.rows, chunk = chunk_size(c, rows * op->n_to * route->n_active, 1),
              chunks = ceil_div(rows, chunk), each = columns ? 1 : op->n_to, unit;
     while (ig_take(c, thread, route->n_active * chunks * each, &unit)) {
         uint32_t e = route->active[unit / (chunks * each)], row = unit % chunks * chunk,

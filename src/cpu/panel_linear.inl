@@ -87,10 +87,17 @@ static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t,
 
 static size_t pl_scratch_bytes(uint32_t cols) {
     size_t rest = lq_scratch_bytes(cols);
-    return rest > sizeof(struct pl_scratch) ? rest : sizeof(struct pl_scratch);
+    if (rest < sizeof(struct pl_scratch)) rest = sizeof(struct pl_scratch);
+#ifdef PM_FIND
+    if (rest < pm_scratch_bytes(cols)) rest = pm_scratch_bytes(cols);
+#endif
+    return rest;
 }
 
 static void pl_linear(const struct ig_linear *j) {
+#ifdef PM_FIND
+    if (j->n > PL_MAX && pm_linear(j)) return;
+#endif
     const struct ig_panel_type *t = PL_FIND(j->type);
     const pl_tile_fn *tiles = t ? pl_tiles(j->type, t->top) : NULL;
     if (!tiles || j->rows < IG_PANEL_ROWS) {
