@@ -1,7 +1,8 @@
 /* Float kernels, included by each instruction set's file after v16.h: linear layers with float weights, norms, activations,
  * elementwise operations, and the quantisation of activations. */
 
-/* Sums of a tile of rows and inputs live in registers. */
+/* Sums of a tile of rows and inputs live in registers. Larger tiles than 4 x 4 are slower: rows and inputs lie powers of
+ * two apart and fight for the same sets of the first cache. */
 #if defined(V16_AVX512)
 enum { FW_ROWS = 4, FW_TOKENS = 4 };
 #elif defined(V16_AVX2)
@@ -9,62 +10,106 @@ enum { FW_ROWS = 2, FW_TOKENS = 2 };
 #else
 enum { FW_ROWS = 1, FW_TOKENS = 4 };
 #endif
+enum { FW_MOST_TOKENS = 4, FW_BLOCK = 32 }; /* FW_BLOCK inputs stay in the second cache while rows pass by */
 
-/* 16 weights of a float type as floats; the last vector of a row may be short. */
-V_FN v16 fw_load(const uint8_t *row, uint32_t k, uint32_t left, uint16_t bytes, bool bf16) {
-    const void *p = row + (size_t)k * bytes;
-    if (bytes == 4) return v_load_n(p, left);
-    return bf16 ? v_load_bf16_n(p, left) : v_load_f16_n(p, left);
+struct fw_tile { /* one slice of some rows and inputs */
+    const uint8_t *w;
+    size_t stride; /* bytes between rows */
+    size_t ahead;  /* the bytes wanted next lie this far behind; 0: nothing to fetch */
+    const float *x[FW_MOST_TOKENS];
+    float *y[FW_MOST_TOKENS];
+    uint32_t n; /* columns */
+    bool later; /* not the first slice: add to y */
+};
+typedef void (*fw_tile_fn)(const struct fw_tile *);
+
+#if defined(__GNUC__)
+#define FW_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache */
+#else
+#define FW_PREFETCH(p) (void)(p)
+#endif
+
+enum fw_type { FW_F32, FW_F16, FW_BF16 };
+
+/* 16 weights as floats; the last vector of a row may be short */
+V_FN v16 fw_load(const uint8_t *p, uint32_t left, enum fw_type type) {
+    if (type == FW_F32) return v_load_n((const float *)(const void *)p, left);
+    const uint16_t *h = (const uint16_t *)(const void *)p;
+    return type == FW_BF16 ? v_load_bf16_n(h, left) : v_load_f16_n(h, left);
 }
 
-/* `nr` rows against `nt` inputs, constants of at most FW_ROWS and FW_TOKENS. For each output: 16 lanes k mod 16, fma in
- * order, tree, slices of 2048 in order; how outputs are tiled changes no bit. */
-V_FN void fw_tile(const struct ig_linear *j, uint32_t r, uint32_t nr, uint32_t first, uint32_t nt, uint16_t bytes, bool bf16) {
-    const float *x[FW_TOKENS];
-    const uint8_t *row = j->w + j->row_bytes * r;
-    float y[FW_ROWS * FW_TOKENS] = {0};
-    for (uint32_t t = 0; t < nt; t++) x[t] = j->x + j->x_stride * ig_linear_x(j, first + t);
-    for (uint32_t s = 0; s < j->cols; s += IG_SLICE) {
-        uint32_t end = j->cols - s < IG_SLICE ? j->cols : s + IG_SLICE, k = s;
-        v16 acc[FW_ROWS * FW_TOKENS];
-        V_EACH_OF(i, nr * nt) acc[i] = v_zero();
-        for (; k + 16 <= end; k += 16) {
-            v16 in[FW_TOKENS];
-            V_EACH_OF(t, nt) in[t] = v_load(x[t] + k);
+/* `nr` rows against `nt` inputs, all constants. For each output: 16 lanes k mod 16, fma in order, tree, slices of 2048 in
+ * order; how outputs are tiled changes no bit. */
+V_FN void fw_sums(const struct fw_tile *a, uint32_t nr, uint32_t nt, enum fw_type type) {
+    const uint32_t bytes = type == FW_F32 ? 4 : 2, step = 64 / bytes; /* a line of each row at a time */
+    const uint8_t *w = a->w;
+    const size_t stride = a->stride, ahead = a->ahead;
+    const float *x[FW_MOST_TOKENS];
+    v16 acc[FW_ROWS * FW_MOST_TOKENS];
+    uint32_t k = 0;
+    V_EACH_OF(t, nt) x[t] = a->x[t];
+    V_EACH_OF(i, nr * nt) acc[i] = v_zero();
+    for (; k + step <= a->n; k += step, w += 64) {
+        V_EACH_OF(i, nr) FW_PREFETCH(w + i * stride + ahead);
+        V_EACH_OF(q, step / 16) {
+            v16 in[FW_MOST_TOKENS];
+            V_EACH_OF(t, nt) in[t] = v_load(x[t] + k + 16 * q);
             V_EACH_OF(i, nr) {
-                v16 w = fw_load(row + i * j->row_bytes, k, 16, bytes, bf16);
-                V_EACH_OF(t, nt) acc[i * nt + t] = v_fma(w, in[t], acc[i * nt + t]);
+                v16 f = fw_load(w + i * stride + 16 * bytes * q, 16, type);
+                V_EACH_OF(t, nt) acc[i * nt + t] = v_fma(f, in[t], acc[i * nt + t]);
             }
         }
-        if (k < end)
-            V_EACH_OF(i, nr) {
-                v16 w = fw_load(row + i * j->row_bytes, k, end - k, bytes, bf16);
-                V_EACH_OF(t, nt) acc[i * nt + t] = v_fma(w, v_load_n(x[t] + k, end - k), acc[i * nt + t]);
-            }
-        V_EACH_OF(i, nr * nt) y[i] = y[i] + v_sum(acc[i]);
     }
-    for (uint32_t t = 0; t < nt; t++)
-        for (uint32_t i = 0; i < nr; i++) ig_linear_y(j, first + t)[r + i] = y[i * nt + t];
+    for (; k < a->n; k += 16, w += 16 * bytes)
+        V_EACH_OF(i, nr) {
+            v16 f = fw_load(w + i * stride, a->n - k, type);
+            V_EACH_OF(t, nt) acc[i * nt + t] = v_fma(f, v_load_n(x[t] + k, a->n - k), acc[i * nt + t]);
+        }
+    V_EACH_OF(t, nt)
+    V_EACH_OF(i, nr) a->y[t][i] = (a->later ? a->y[t][i] : 0.0f) + v_sum(acc[i * nt + t]);
 }
 
-V_FN void fw_rows(const struct ig_linear *j, uint32_t r, uint32_t nr, uint16_t bytes, bool bf16) {
-    uint32_t i = 0;
-    for (; i + FW_TOKENS <= j->n; i += FW_TOKENS) fw_tile(j, r, nr, i, FW_TOKENS, bytes, bf16);
-    for (; i < j->n; i++) fw_tile(j, r, nr, i, 1, bytes, bf16);
-}
+/* Functions of their own: inlined into one, they drive compilers out of registers. */
+#define FW_TILE(type, nr, nt)                                       \
+    static void fw_##type##_##nr##_##nt(const struct fw_tile *a) {  \
+        if (nt <= FW_TOKENS) fw_sums(a, nr, nt, FW_##type);         \
+    }
+#define FW_TILES(type, nr) FW_TILE(type, nr, 1) FW_TILE(type, nr, 2) FW_TILE(type, nr, 3) FW_TILE(type, nr, 4)
+#define FW_NAMES(type, nr) {fw_##type##_##nr##_1, fw_##type##_##nr##_2, fw_##type##_##nr##_3, fw_##type##_##nr##_4}
+#define FW_TYPE(type) FW_TILES(type, 1) FW_TILES(type, FW_ROWS)
+FW_TYPE(F32)
+FW_TYPE(F16)
+FW_TYPE(BF16)
+/* by type, one row or FW_ROWS, inputs less 1 */
+static const fw_tile_fn fw_tiles[3][2][FW_MOST_TOKENS] = {{FW_NAMES(F32, 1), FW_NAMES(F32, FW_ROWS)},
+                                                          {FW_NAMES(F16, 1), FW_NAMES(F16, FW_ROWS)},
+                                                          {FW_NAMES(BF16, 1), FW_NAMES(BF16, FW_ROWS)}};
 
-V_FN void fw_all(const struct ig_linear *j, uint16_t bytes, bool bf16) {
-    uint32_t r = 0;
-    /* one input: a single stream of weights is what prefetchers like best */
-    for (; j->n > 1 && r + FW_ROWS <= j->rows; r += FW_ROWS) fw_rows(j, r, FW_ROWS, bytes, bf16);
-    for (; r < j->rows; r++) fw_rows(j, r, 1, bytes, bf16);
+/* Rows from r (one, or FW_ROWS) against inputs [first, last), columns from s. The rows that follow are fetched during the
+ * first tile. */
+static void fw_rows(const struct ig_linear *j, const fw_tile_fn *tiles, uint32_t r, uint32_t nr, uint32_t first, uint32_t last,
+                    uint32_t s) {
+    struct fw_tile a = {.stride = j->row_bytes, .ahead = first ? 0 : nr * j->row_bytes, .later = s > 0};
+    a.w = j->w + j->row_bytes * r + (size_t)s * j->type->bytes;
+    a.n = j->cols - s < IG_SLICE ? j->cols - s : IG_SLICE;
+    for (uint32_t i = first, nt; i < last; i += nt, a.ahead = 0) {
+        nt = last - i < FW_TOKENS ? last - i : FW_TOKENS;
+        for (uint32_t t = 0; t < nt; t++) {
+            a.x[t] = j->x + j->x_stride * ig_linear_x(j, i + t) + s;
+            a.y[t] = ig_linear_y(j, i + t) + r;
+        }
+        tiles[nt - 1](&a);
+    }
 }
 
 static void linear_float(const struct ig_linear *j) {
-    bool bf16 = j->type == ig_quant_by_id(30);
-    if (j->type->bytes == 4) fw_all(j, 4, false);
-    else if (bf16) fw_all(j, 2, true);
-    else fw_all(j, 2, false);
+    enum fw_type type = j->type->bytes == 4 ? FW_F32 : j->type == ig_quant_by_id(30) ? FW_BF16 : FW_F16;
+    for (uint32_t s = 0; s < j->cols; s += IG_SLICE)
+        for (uint32_t first = 0; first < j->n; first += FW_BLOCK) {
+            uint32_t last = j->n - first < FW_BLOCK ? j->n : first + FW_BLOCK, r = 0;
+            for (; r + FW_ROWS <= j->rows; r += FW_ROWS) fw_rows(j, fw_tiles[type][1], r, FW_ROWS, first, last, s);
+            for (; r < j->rows; r++) fw_rows(j, fw_tiles[type][0], r, 1, first, last, s);
+        }
 }
 
 /* ---- Quantised activations: d = amax / 127, q = round to even of x * (127 / amax) ---- */

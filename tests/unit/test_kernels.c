@@ -63,11 +63,11 @@ static void quantize_is_exact(void **state) {
 
 static void float_rows_are_exact(void **state) {
     (void)state;
-    enum { COLS = 3300, ROWS = 7, N = 11 };
+    enum { COLS = 3300, ROWS = 13, N = 37 }; /* more inputs than a block of them */
     static const char *const names[] = {"F32", "F16", "BF16"};
     static const uint32_t shapes[][3] = {
-        {3, 64, 1}, {5, 2100, 2}, {2, 17, 9}, {7, 2048, 5}, {1, 3300, 11}};
-    float *x = malloc(sizeof *x * N * COLS), *w = malloc(sizeof *w * ROWS * COLS), y[2][N * 8];
+        {3, 64, 1}, {5, 2100, 2}, {2, 17, 9}, {7, 2048, 5}, {1, 3300, 11}, {13, 2100, 37}, {12, 47, 3}};
+    float *x = malloc(sizeof *x * N * COLS), *w = malloc(sizeof *w * ROWS * COLS), y[2][N * 16];
     uint8_t *weights = malloc((size_t)ROWS * COLS * 4);
     for (int k = 0; k < N * COLS; k++) x[k] = uniform();
     for (int k = 0; k < ROWS * COLS; k++) w[k] = uniform();
@@ -83,7 +83,7 @@ static void float_rows_are_exact(void **state) {
                                   .n = shapes[s][2],
                                   .x = x,
                                   .x_stride = COLS,
-                                  .y_stride = 8};
+                                  .y_stride = 16};
             j.row_bytes = (size_t)j.cols * t->bytes;
             memset(y, 0, sizeof y);
             j.y = y[0];
