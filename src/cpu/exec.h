@@ -81,15 +81,15 @@ static inline bool ig_take(const struct ig_cpu *c, unsigned thread, uint32_t n, 
     struct ig_lane *l = &c->lane[thread];
     if (atomic_load_explicit(c->cancel, memory_order_relaxed)) return false;
     if (l->begun & 1u << l->counter) {
-        *unit = ig_pool_next(c->pool, l->counter);
+        *unit = ig_pool_take(c->pool, l->counter);
     } else {
         l->begun |= 1u << l->counter;
         *unit = thread;
     }
     return *unit < n;
 }
-static inline void ig_barrier(const struct ig_cpu *c, unsigned thread) {
-    ig_pool_barrier(c->pool);
+static inline void ig_barrier(const struct ig_cpu *c, unsigned thread, struct ig_pool_next next) {
+    ig_pool_barrier(c->pool, thread, next);
     c->lane[thread].begun = 0;
 }
 /* Rows an op works on. */
@@ -121,11 +121,7 @@ void ig_op_combine_row(struct ig_cpu *c, const struct ig_op *op, uint32_t i, uns
 void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, unsigned formats, uint32_t i,
                         unsigned thread);
 /* The weights that this thread will read first in a step. */
-struct ig_bytes {
-    const uint8_t *p;
-    size_t n;
-};
-struct ig_bytes ig_op_first_weights(const struct ig_cpu *c, const struct ig_step *s,
-                                    unsigned thread);
+struct ig_pool_next ig_op_first_weights(const struct ig_cpu *c, const struct ig_step *s,
+                                        unsigned thread);
 
 #endif

@@ -71,7 +71,7 @@ static uint32_t ceil_div(uint32_t a, uint32_t b) {
 
 static uint32_t chunk_size(const struct ig_cpu *c, uint32_t rows, uint32_t n) {
     uint32_t chunk = n < MANY ? CHUNK : CHUNK_MANY;
-    while (chunk > CHUNK_MIN && rows / chunk < 4 * ig_pool_threads(c->pool)) chunk /= 2;
+    while (chunk > CHUNK_MIN && rows / chunk < 4 * ig_pool_team(c->pool)) chunk /= 2;
     return chunk;
 }
 
@@ -133,15 +133,15 @@ static struct place find_unit(const struct ig_op *op, const struct ig_step *s,
     return p;
 }
 
-struct ig_bytes ig_op_first_weights(const struct ig_cpu *c, const struct ig_step *s,
-                                    unsigned thread) {
+struct ig_pool_next ig_op_first_weights(const struct ig_cpu *c, const struct ig_step *s,
+                                        unsigned thread) {
     const struct ig_op *op = &c->plan->ops[s->op];
-    if (op->kind != IG_OP_LINEAR) return (struct ig_bytes){NULL, 0};
+    if (op->kind != IG_OP_LINEAR) return (struct ig_pool_next){NULL, 0};
     struct units u = cut(c, s);
-    if (thread >= u.n) return (struct ig_bytes){NULL, 0};
+    if (thread >= u.n) return (struct ig_pool_next){NULL, 0};
     struct place p = find_unit(op, s, &u, thread);
     const struct ig_mat *m = &op->w[p.i]->mat;
-    return (struct ig_bytes){ig_mat_at(m, 0) + m->row_bytes * p.row, m->row_bytes * p.rows};
+    return (struct ig_pool_next){ig_mat_at(m, 0) + m->row_bytes * p.row, m->row_bytes * p.rows};
 }
 
 /* ---- What follows on a unit's own results ---- */

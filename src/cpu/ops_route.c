@@ -123,7 +123,7 @@ void ig_op_route(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
     uint32_t unit;
     while (ig_take(c, thread, c->pass.n, &unit))
         route_token(c, op, &c->route, ig_row(c, op->a, unit), unit);
-    ig_barrier(c, thread);
+    ig_barrier(c, thread, (struct ig_pool_next){NULL, 0});
     if (thread == 0 && !atomic_load_explicit(c->cancel, memory_order_relaxed))
         sort_slots(c, &c->route);
     else if (thread == 0)

@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+enum { AHEAD = 32 << 10 };
+
 /* ---- The walk ---- */
 
 static void do_rows(struct ig_cpu *c, const struct ig_step *s, uint32_t row, unsigned thread) {
@@ -73,7 +75,21 @@ static void make_tables(struct ig_cpu *c, unsigned thread) {
         return;
     }
     while (ig_take(c, thread, c->pass.n, &row)) make_table(c, c->table, row);
-    ig_barrier(c, thread);
+    ig_barrier(c, thread, (struct ig_pool_next){NULL, 0});
+}
+
+/* The weights this thread reads first behind the barrier before step `s`, as many as the second
+ * cache has room for beside other things. */
+static struct ig_pool_next first_weights(const struct ig_cpu *c, const struct ig_walk *w,
+                                         const struct ig_step *s, unsigned thread) {
+    struct ig_pool_next next = {NULL, 0};
+    for (; c->few && s < w->steps + w->n && s->op < c->to; s++)
+        if (s->how == IG_STEP_UNITS && c->plan->ops[s->op].n_to) {
+            next = ig_op_first_weights(c, s, thread);
+            break;
+        }
+    if (next.bytes > AHEAD) next.bytes = AHEAD;
+    return next;
 }
 
 static void walk(void *ud, unsigned thread) {
@@ -84,7 +100,7 @@ static void walk(void *ud, unsigned thread) {
     for (const struct ig_step *s = w->steps; s < w->steps + w->n; s++) {
         bool rows = s->how != IG_STEP_UNITS;
         if ((rows && s->first < s->end ? s->first : s->op) >= c->to) break;
-        if (s->barrier) ig_barrier(c, thread);
+        if (s->barrier) ig_barrier(c, thread, first_weights(c, w, s, thread));
         c->lane[thread].counter = s->counter;
         if (s->how == IG_STEP_ALONE)
             step_alone(c, s, thread);
