@@ -1,11 +1,24 @@
-/* Attention of one query token over the cache, included by each instruction set's file after v16.h.
+/* Attention of a tile of query rows over one chunk of the cache, included by each instruction set's
+ * file after v16.h. A row is one query head of one token; rows of a tile share a kv head and a
+ * timeline, so each key and value is loaded once for up to ATT_MOST rows.
  *
- * Work is in base 2: t = score * log2(e) = n + f with whole n, so that weights are 2^f * 2^(n - m) with a whole running
- * maximum m, and rescaling is exact. Positions are taken in fixed chunks of 256 counted from position 0; within a chunk the
- * weights are summed in 16 lanes (lane = position mod 16) and values accumulate position by position; chunks are merged in
- * order. So neither the split of the prompt nor what else is in the batch changes a bit. */
+ * Work is in base 2: t = score * log2(e) = n + f with whole n, so that weights are 2^f * 2^(n - m)
+ * with a whole running maximum m, and rescaling is exact. Positions are taken in fixed chunks of
+ * 256 counted from position 0; within a chunk the weights are summed in 16 lanes (lane = position
+ * mod 16) and values accumulate position by position; chunks are merged in order. A row sees only
+ * its own positions, first to last: what lies outside is never added, not even with weight 0. So
+ * neither the split of the prompt nor what else is in the tile changes a bit. */
 
-enum { ATT_CHUNK = 256, ATT_HEADS = 4, ATT_WIDE = 4 };
+/* A score's row is a little longer than a chunk, so that rows do not meet in one set of the cache.
+ */
+enum { ATT_CHUNK = IG_ATTEND_CHUNK, ATT_ROWS = IG_ATTEND_ROWS, ATT_STRIDE = ATT_CHUNK + 16 };
+
+/* Rows at a time, chosen so that sums stay in registers; a scalar machine has none to speak of. */
+#if defined(V16_AVX2)
+enum { ATT_MOST = 6 };
+#else
+enum { ATT_MOST = 8 };
+#endif
 
 V_FN v16 att_load(const uint8_t *p, size_t i, enum ig_cache_type type) {
     if (type == IG_CACHE_F32) return v_load((const float *)(const void *)p + i);
@@ -13,67 +26,317 @@ V_FN v16 att_load(const uint8_t *p, size_t i, enum ig_cache_type type) {
     return v_load_i8((const int8_t *)p + i);
 }
 
-struct att_state {
-    float m, l;   /* running maximum (whole), sum of weights */
-};
+/* How many of `left` rows to take next. */
+static uint32_t att_take(uint32_t left) {
+    if (left >= ATT_MOST && left - ATT_MOST != 1 && left - ATT_MOST != 2) return ATT_MOST;
+    return left > 4 ? (left == 5 ? 3 : 4) : left;
+}
 
-/* Scores of one panel of 16 positions for up to ATT_HEADS heads, as base-2 exponents. */
-V_FN void att_panel(const struct ig_attend *j, const uint8_t *block, uint32_t panel, uint32_t h0, uint32_t nh, float (*t)[ATT_CHUNK],
-                    uint32_t at, enum ig_cache_type type) {
+/* Calls f(.., n, ..) with a constant n, which keeps an array of sums in registers. */
+#if defined(V16_SCALAR)
+#define ATT_ROWS_OF(n, call) call(n)
+#else
+#define ATT_ROWS_OF(n, call)                                                                       \
+    do {                                                                                           \
+        switch (n) {                                                                               \
+        case 1: call(1); break;                                                                    \
+        case 2: call(2); break;                                                                    \
+        case 3: call(3); break;                                                                    \
+        case 4: call(4); break;                                                                    \
+        default: call(ATT_MOST);                                                                   \
+        }                                                                                          \
+    } while (0)
+#endif
+
+#if defined(__GNUC__) /* into the second cache: the first has too few misses under way */
+#define ATT_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#else
+#define ATT_PREFETCH(p) ((void)(p))
+#endif
+
+/* Where the stream of keys and values goes on behind the block of `position`, which belongs to
+ * `chunk`: keys of the chunk, then its values, then the next chunk. A block is fetched while the one
+ * before it is worked on; processors' own prefetching stops at each page. */
+V_FN const uint8_t *att_next(const struct ig_attend *j, uint32_t chunk, uint32_t position,
+                             uint32_t end, bool values) {
     const struct ig_cache_layer *l = j->layer;
-    const uint8_t *k = block + l->k_at + l->k_head * j->kv_head;
-    size_t base = (size_t)panel * l->head_k * IG_CACHE_PANEL;
-    const float *q = j->q + (size_t)h0 * l->head_k;
-    v16 acc[ATT_HEADS];
-    V_EACH_OF(h, nh) acc[h] = v_zero();
-    for (uint32_t d = 0; d < l->head_k; d++) {
-        v16 kd = att_load(k, base + (size_t)d * IG_CACHE_PANEL, type);
-        V_EACH_OF(h, nh) acc[h] = v_fma(v_set1(q[h * l->head_k + d]), kd, acc[h]);
-    }
-    V_EACH_OF(h, nh) {
-        v16 s = acc[h];
-        if (type == IG_CACHE_Q8) {
-            const float *scale = (const float *)(const void *)(block + l->k_scale_at) + j->kv_head * IG_CACHE_BLOCK;
-            s = v_mul(s, v_load(scale + panel * IG_CACHE_PANEL));
+    uint32_t next = (position / IG_CACHE_BLOCK + 1) * IG_CACHE_BLOCK;
+    if (next >= end && !values) next = chunk, values = true;
+    else if (next >= end) values = false;
+    if (next > j->rows[j->n - 1].last) return NULL;
+    const uint8_t *block = ig_cache_block(j->cache, l, next); /* NULL before a window */
+    if (!block) return NULL;
+    return block + (values ? l->v_at + l->v_head * j->kv_head : l->k_at + l->k_head * j->kv_head);
+}
+
+/* ---- Scores ---- */
+
+/* q . k of n rows and `np` panels of 16 positions; n and np are constant. q is [head_k][ATT_ROWS].
+ */
+V_FN void att_panels(const float *q, const uint8_t *k, ptrdiff_t ahead, uint32_t head_k, uint32_t n,
+                     uint32_t np, float *t, enum ig_cache_type type) {
+    v16 acc[ATT_MOST * 2];
+    V_EACH_OF(i, n * np) acc[i] = v_zero();
+    size_t step = ig_cache_element(type) * IG_CACHE_PANEL;
+    for (const float *end = q + (size_t)head_k * ATT_ROWS; q < end; q += ATT_ROWS, k += step) {
+        V_EACH_OF(p, np) {
+            v16 kd = att_load(k + p * head_k * step, 0, type);
+            ATT_PREFETCH(k + p * head_k * step + ahead);
+            V_EACH_OF(r, n) acc[p * n + r] = v_fma(v_set1(q[r]), kd, acc[p * n + r]);
         }
-        s = v_mul(s, v_set1(j->scale));
-        if (j->softcap > 0) s = v_mul(v_set1(j->softcap), v_tanh(v_div(s, v_set1(j->softcap))));
-        v_store(t[h] + at, v_mul(s, v_set1(0x1.715476p+0f)));
+    }
+    V_EACH_OF(p, np)
+    V_EACH_OF(r, n) v_store(t + r * ATT_STRIDE + p * IG_CACHE_PANEL, acc[p * n + r]);
+}
+
+/* Few rows take two panels at once: the machine needs about eight sums to be busy. */
+V_FN void att_block(const float *q, const uint8_t *k, ptrdiff_t ahead, uint32_t head_k, uint32_t n,
+                    uint32_t panels, float *t, enum ig_cache_type type) {
+    size_t bytes = ig_cache_element(type) * head_k * IG_CACHE_PANEL;
+    uint32_t p = 0;
+    for (; n <= ATT_MOST / 2 && p + 2 <= panels; p += 2)
+        att_panels(q, k + p * bytes, ahead, head_k, n, 2, t + p * IG_CACHE_PANEL, type);
+    for (; p < panels; p++)
+        att_panels(q, k + p * bytes, ahead, head_k, n, 1, t + p * IG_CACHE_PANEL, type);
+}
+
+V_FN void att_scores(const struct ig_attend *j, uint32_t chunk, uint32_t from, uint32_t to,
+                     float *t, enum ig_cache_type type) {
+    const struct ig_cache_layer *l = j->layer;
+    for (uint32_t p = from; p < to;) {
+        uint32_t in = (chunk + p) % IG_CACHE_BLOCK / IG_CACHE_PANEL;
+        uint32_t end = p + (IG_CACHE_BLOCK - in * IG_CACHE_PANEL);
+        uint32_t panels = ((end < to ? end : to) - p + IG_CACHE_PANEL - 1) / IG_CACHE_PANEL;
+        const uint8_t *k =
+            ig_cache_block(j->cache, l, chunk + p) + l->k_at + l->k_head * j->kv_head;
+        const uint8_t *next = att_next(j, chunk, chunk + p, chunk + to, false);
+        ptrdiff_t ahead = next ? next - k : 0;
+        k += ig_cache_element(type) * in * l->head_k * IG_CACHE_PANEL;
+        for (uint32_t r = 0, n; r < j->n; r += n) {
+            n = att_take(j->n - r);
+#define ATT_CALL(c) att_block(j->scratch + r, k, ahead, l->head_k, c, panels, t + r * ATT_STRIDE + p, type)
+            ATT_ROWS_OF(n, ATT_CALL);
+#undef ATT_CALL
+        }
+        p = end;
     }
 }
 
-/* Exponents t[0..n) -> weights, in place; positions outside [lo, hi) get 0. Returns the chunk's maximum and sum. */
-V_FN struct att_state att_weights(float *t, uint32_t n, uint32_t lo, uint32_t hi, float slope, float distance) {
-    v16 most = v_set1(-1e30f), sum = v_zero();
-    for (uint32_t i = 0; i < n; i += 16) {
-        float lanes[16];
-        v16 x = v_load(t + i);
-        if (slope > 0) { /* ALiBi: -slope * (query position - key position), exact differences */
-            for (int c = 0; c < 16; c++) lanes[c] = distance + (float)i + (float)c;
-            x = v_fma(v_load(lanes), v_set1(slope), x);
-            v_store(t + i, x);
-        }
-        if (i < lo || i + 16 > hi) {
-            v_store(lanes, x);
-            for (uint32_t c = 0; c < 16; c++)
-                if (i + c < lo || i + c >= hi) lanes[c] = -1e30f;
-            x = v_load(lanes);
-            v_store(t + i, x);
-        }
+/* ---- Weights ---- */
+
+struct att_state {
+    float m, l; /* maximum (whole), sum of weights */
+};
+
+/* One panel of q . k -> base-2 exponents. `scale` is NULL or a factor for each position. */
+V_FN v16 att_exponent(const struct ig_attend *j, v16 s, const float *scale) {
+    if (scale) s = v_mul(s, v_load(scale));
+    s = v_mul(s, v_set1(j->scale));
+    if (j->softcap > 0) s = v_mul(v_set1(j->softcap), v_tanh(v_div(s, v_set1(j->softcap))));
+    return v_mul(s, v_set1(0x1.715476p+0f));
+}
+
+/* The scales of 16 positions from `position` on, NULL if the cache has none. */
+V_FN const float *att_scale(const struct ig_attend *j, uint32_t position, size_t at,
+                            enum ig_cache_type type) {
+    if (type != IG_CACHE_Q8) return NULL;
+    const uint8_t *block = ig_cache_block(j->cache, j->layer, position);
+    return (const float *)(const void *)(block + at) + j->kv_head * IG_CACHE_BLOCK +
+           position % IG_CACHE_BLOCK;
+}
+
+/* -1e30 outside [lo, hi), counted from the first lane */
+V_FN v16 att_mask(v16 x, uint32_t i, uint32_t lo, uint32_t hi) {
+    float lanes[16];
+    if (i >= lo && i + 16 <= hi) return x;
+    v_store(lanes, x);
+    for (uint32_t c = 0; c < 16; c++)
+        if (i + c < lo || i + c >= hi) lanes[c] = -1e30f;
+    return v_load(lanes);
+}
+
+/* ALiBi: -slope * (query position - key position), exact differences */
+V_FN v16 att_alibi(v16 x, float distance, float slope) {
+    float lanes[16];
+    for (int c = 0; c < 16; c++) lanes[c] = distance + (float)c;
+    return v_fma(v_load(lanes), v_set1(slope), x);
+}
+
+/* q . k -> exponents in place; returns the largest whole part. Positions outside [lo, hi) get none.
+ */
+V_FN float att_exponents(const struct ig_attend *j, const struct ig_attend_row *row, uint32_t chunk,
+                         float *t, uint32_t lo, uint32_t hi, enum ig_cache_type type) {
+    v16 most = v_set1(-1e30f);
+    float lanes[16], slope = row->slope * 0x1.715476p+0f, m = -1e30f;
+    for (uint32_t i = lo / 16 * 16; i < hi; i += 16) {
+        const float *scale = att_scale(j, chunk + i, j->layer->k_scale_at, type);
+        v16 x = att_exponent(j, v_load(t + i), scale);
+        if (slope > 0) x = att_alibi(x, (float)((int32_t)(chunk + i) - (int32_t)row->last), slope);
+        x = att_mask(x, i, lo, hi);
+        v_store(t + i, x);
         most = v_max(v_floor(x), most);
     }
-    float m = -1e30f, lanes[16];
     v_store(lanes, most);
     for (int c = 0; c < 16; c++) m = lanes[c] > m ? lanes[c] : m;
-    for (uint32_t i = 0; i < n; i += 16) {
+    return m;
+}
+
+/* q . k of the chunk's positions [lo, hi) -> weights, in place; with q8 values, weights times the
+ * values' scales. Returns the chunk's maximum and sum. */
+V_FN struct att_state att_weights(const struct ig_attend *j, const struct ig_attend_row *row,
+                                  uint32_t chunk, float *t, uint32_t lo, uint32_t hi,
+                                  enum ig_cache_type type) {
+    float m = att_exponents(j, row, chunk, t, lo, hi, type);
+    v16 sum = v_zero();
+    for (uint32_t i = lo / 16 * 16; i < hi; i += 16) {
+        const float *scale = att_scale(j, chunk + i, j->layer->v_scale_at, type);
         v16 x = v_load(t + i), whole = v_floor(x);
         v16 e = v_max(v_sub(whole, v_set1(m)), v_set1(-127.0f));
         v16 p = v_mul(v_exp2_fraction(v_sub(x, whole)), v_pow2(e));
-        v_store(t + i, p);
         sum = v_add(sum, p);
+        v_store(t + i, scale ? v_mul(p, v_load(scale)) : p);
     }
     return (struct att_state){m, v_sum(sum)};
 }
+
+/* ---- Values ---- */
+
+/* sum[r][d..d + 16 nv) += weight * V over the chunk's positions [lo, hi); n and nv are constant.
+ * Rows of `sum` are `stride` apart. */
+V_FN void att_values(const struct ig_attend *j, const float *t, uint32_t chunk, uint32_t lo,
+                     uint32_t hi, uint32_t n, float *const *sum, uint32_t d, uint32_t nv,
+                     enum ig_cache_type type) {
+    const struct ig_cache_layer *l = j->layer;
+    v16 acc[16];
+    V_EACH_OF(r, n) V_EACH_OF(i, nv) acc[r * nv + i] = v_load(sum[r] + d + i * 16);
+    for (uint32_t p = lo; p < hi;) {
+        uint32_t in = (chunk + p) % IG_CACHE_BLOCK, rest = IG_CACHE_BLOCK - in;
+        uint32_t end = p + rest < hi ? p + rest : hi;
+        const uint8_t *v =
+            ig_cache_block(j->cache, l, chunk + p) + l->v_at + l->v_head * j->kv_head;
+        size_t step = l->v_stride * ig_cache_element(type);
+        const uint8_t *next = att_next(j, chunk, chunk + p, chunk + hi, true);
+        ptrdiff_t ahead = next ? next - v : 0;
+        v += in * step + d * ig_cache_element(type);
+        const float *w = t + p;
+        for (const float *stop = t + end; w < stop; w++, v += step) {
+            v16 value[4];
+            V_EACH_OF(i, nv) value[i] = att_load(v, i * 16, type);
+            for (uint32_t i = 0; i < 16 * nv * ig_cache_element(type); i += 64)
+                ATT_PREFETCH(v + ahead + i);
+            V_EACH_OF(r, n) {
+                v16 weight = v_set1(w[r * ATT_STRIDE]);
+                V_EACH_OF(i, nv) acc[r * nv + i] = v_fma(weight, value[i], acc[r * nv + i]);
+            }
+        }
+        p = end;
+    }
+    V_EACH_OF(r, n) V_EACH_OF(i, nv) v_store(sum[r] + d + i * 16, acc[r * nv + i]);
+}
+
+/* All dims for rows [r, r + n); `nv` vectors at a time while they last */
+V_FN void att_values_rows(const struct ig_attend *j, const float *t, uint32_t chunk, uint32_t lo,
+                          uint32_t hi, uint32_t n, float *const *sum, uint32_t nv,
+                          enum ig_cache_type type) {
+    uint32_t d = 0, stride = j->layer->v_stride;
+    for (; d + 16 * nv <= stride; d += 16 * nv)
+        att_values(j, t, chunk, lo, hi, n, sum, d, nv, type);
+    for (; d < stride; d += 16) att_values(j, t, chunk, lo, hi, n, sum, d, 1, type);
+}
+
+/* Rows [r, end) see all of [lo, hi). */
+V_FN void att_segment(const struct ig_attend *j, const float *t, uint32_t chunk, uint32_t lo,
+                      uint32_t hi, uint32_t r, uint32_t end, float *const *sum,
+                      enum ig_cache_type type) {
+    for (uint32_t n; r < end; r += n) {
+        n = att_take(end - r);
+#if defined(V16_AVX2)
+#define ATT_WIDE(n) (n) > 3 ? 1 : (n) > 1 ? 2 : 4
+#else
+#define ATT_WIDE(n) (n) > 4 ? 2 : 4
+#endif
+#define ATT_CALL(c)                                                                                \
+    att_values_rows(j, t + r * ATT_STRIDE, chunk, lo, hi, c, sum + r, ATT_WIDE(c), type)
+        ATT_ROWS_OF(n, ATT_CALL);
+#undef ATT_CALL
+#undef ATT_WIDE
+    }
+}
+
+/* ---- A chunk ---- */
+
+struct att_range {
+    uint32_t lo[ATT_ROWS],
+        hi[ATT_ROWS];  /* visible positions of each row in the chunk; may be empty */
+    uint32_t from, to; /* of any row */
+};
+
+static struct att_range att_ranges(const struct ig_attend *j, uint32_t chunk) {
+    struct att_range g = {.from = ATT_CHUNK};
+    for (uint32_t r = 0; r < j->n; r++) {
+        uint32_t first = j->rows[r].first, last = j->rows[r].last;
+        g.lo[r] = first > chunk ? first - chunk : 0;
+        g.hi[r] = last < chunk ? 0 : last - chunk + 1 < ATT_CHUNK ? last - chunk + 1 : ATT_CHUNK;
+        if (g.lo[r] >= g.hi[r]) {
+            g.lo[r] = g.hi[r]; /* nothing here */
+            continue;
+        }
+        if (g.lo[r] < g.from) g.from = g.lo[r];
+        if (g.hi[r] > g.to) g.to = g.hi[r];
+    }
+    return g;
+}
+
+/* Values in segments in which the same rows take part. As first and last never decrease from row to
+ * row, these are neighbours. */
+V_FN void att_all_values(const struct ig_attend *j, const float *t, uint32_t chunk,
+                         const struct att_range *g, float *const *sum, enum ig_cache_type type) {
+    for (uint32_t p = g->from, end; p < g->to; p = end) {
+        uint32_t a = 0, b = 0;
+        end = g->to;
+        for (uint32_t r = 0; r < j->n; r++) {
+            if (g->lo[r] > p && g->lo[r] < end) end = g->lo[r];
+            if (g->hi[r] > p && g->hi[r] < end) end = g->hi[r];
+        }
+        while (a < j->n && g->hi[a] <= p) a++;
+        for (b = a; b < j->n && g->lo[b] <= p && g->hi[b] > p;) b++;
+        att_segment(j, t, chunk, p, end, a, b, sum, type);
+    }
+}
+
+V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, enum ig_cache_type type) {
+    float *t = j->scratch + (size_t)j->layer->head_k * ATT_ROWS, *sum[ATT_ROWS];
+    struct att_range g = att_ranges(j, chunk);
+    att_scores(j, chunk, g.from / IG_CACHE_PANEL * IG_CACHE_PANEL, g.to, t, type);
+    for (uint32_t r = 0; r < j->n; r++) {
+        float *part = j->rows[r].part;
+        sum[r] = part + IG_ATTEND_PART;
+        if (g.lo[r] >= g.hi[r]) continue;
+        struct att_state s =
+            att_weights(j, &j->rows[r], chunk, t + r * ATT_STRIDE, g.lo[r], g.hi[r], type);
+        part[0] = s.m;
+        part[1] = s.l;
+        memset(sum[r], 0, j->layer->v_stride * sizeof *sum[r]);
+    }
+    att_all_values(j, t, chunk, &g, sum, type);
+}
+
+static void attend_chunk(const struct ig_attend *j, uint32_t chunk) {
+    if (j->cache->type == IG_CACHE_F16)
+        att_chunk(j, chunk, IG_CACHE_F16);
+    else if (j->cache->type == IG_CACHE_F32)
+        att_chunk(j, chunk, IG_CACHE_F32);
+    else
+        att_chunk(j, chunk, IG_CACHE_Q8);
+}
+
+static void attend_queries(const struct ig_attend *j) {
+    for (uint32_t r = 0; r < j->n; r++)
+        for (uint32_t d = 0; d < j->layer->head_k; d++)
+            j->scratch[d * ATT_ROWS + r] = j->rows[r].q[d];
+}
+
+/* ---- Chunks together ---- */
 
 /* 2^(a - b) for whole a <= b; 0 when it would be denormal */
 V_FN float att_shift(float a, float b) {
@@ -85,94 +348,29 @@ V_FN float att_shift(float a, float b) {
     return f;
 }
 
-/* out[d..d + 16 nv) = out * keep + (sum over positions of weight * V) * take; nv is constant */
-V_FN void att_values(const struct ig_attend *j, const float *w, uint32_t chunk, uint32_t lo, uint32_t hi, float *out, uint32_t d,
-                     uint32_t nv, float keep, float take, enum ig_cache_type type) {
-    const struct ig_cache_layer *l = j->layer;
-    v16 acc[ATT_WIDE];
-    V_EACH_OF(i, nv) acc[i] = v_zero();
-    for (uint32_t p = lo; p < hi;) {
-        uint32_t position = chunk + p, in = position % IG_CACHE_BLOCK;
-        uint32_t end = p + (IG_CACHE_BLOCK - in) < hi ? p + (IG_CACHE_BLOCK - in) : hi;
-        const uint8_t *block = ig_cache_block(j->cache, l, position), *v = block + l->v_at + l->v_head * j->kv_head;
-        const float *scale = type == IG_CACHE_Q8 ? (const float *)(const void *)(block + l->v_scale_at) + j->kv_head * IG_CACHE_BLOCK : NULL;
-        for (; p < end; p++, in++) {
-            v16 weight = v_set1(type == IG_CACHE_Q8 ? w[p] * scale[in] : w[p]);
-            size_t row = (size_t)in * l->v_stride + d;
-            V_EACH_OF(i, nv) acc[i] = v_fma(weight, att_load(v, row + i * 16, type), acc[i]);
-        }
+static void attend_merge(float *out, uint32_t n, float state[2], const float *part) {
+    float m = part[0] > state[0] ? part[0] : state[0];
+    float keep = att_shift(state[0], m), take = att_shift(part[0], m);
+    for (uint32_t d = 0; d < n; d += 16) {
+        v16 old = v_mul(v_load_n(out + d, n - d), v_set1(keep));
+        v16 sum = v_fma(v_load(part + IG_ATTEND_PART + d), v_set1(take), old);
+        v_store_n(out + d, sum, n - d);
     }
-    V_EACH_OF(i, nv) {
-        uint32_t at = d + i * 16, n = l->head_v - at;
-        v16 old = v_mul(v_load_n(out + at, n), v_set1(keep));
-        v_store_n(out + at, v_fma(acc[i], v_set1(take), old), n);
-    }
+    state[0] = m;
+    state[1] = fmaf(part[1], take, state[1] * keep);
 }
 
-V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, uint32_t h0, uint32_t nh, struct att_state *state, enum ig_cache_type type) {
-    float t[ATT_HEADS][ATT_CHUNK];
-    uint32_t lo = j->first > chunk ? j->first - chunk : 0;
-    uint32_t hi = j->last - chunk + 1 < ATT_CHUNK ? j->last - chunk + 1 : ATT_CHUNK;
-    uint32_t from = lo / IG_CACHE_PANEL * IG_CACHE_PANEL;
-    for (uint32_t p = from; p < hi; p += IG_CACHE_PANEL) {
-        uint32_t position = chunk + p;
-        const uint8_t *block = ig_cache_block(j->cache, j->layer, position);
-        uint32_t panel = position % IG_CACHE_BLOCK / IG_CACHE_PANEL;
-#ifdef V16_SCALAR
-        att_panel(j, block, panel, h0, nh, t, p, type);
-#else /* constant numbers of heads keep the sums in registers */
-        if (nh == 4) att_panel(j, block, panel, h0, 4, t, p, type);
-        else if (nh == 3) att_panel(j, block, panel, h0, 3, t, p, type);
-        else if (nh == 2) att_panel(j, block, panel, h0, 2, t, p, type);
-        else att_panel(j, block, panel, h0, 1, t, p, type);
-#endif
-    }
-    for (uint32_t h = 0; h < nh; h++) {
-        float slope = j->slopes ? j->slopes[h0 + h] * 0x1.715476p+0f : 0.0f;
-        uint32_t n = (hi - from + 15) / 16 * 16;
-        struct att_state c = att_weights(t[h] + from, n, lo - from, hi - from, slope,
-                                         (float)((int32_t)(chunk + from) - (int32_t)j->position));
-        float m = c.m > state[h].m ? c.m : state[h].m;
-        float keep = att_shift(state[h].m, m), take = att_shift(c.m, m);
-        float *out = j->out + (size_t)(h0 + h) * j->layer->head_v;
-        uint32_t d = 0, wide = 16 * ATT_WIDE;
-        for (; d + wide <= j->layer->v_stride; d += wide)
-            att_values(j, t[h], chunk, lo, hi, out, d, ATT_WIDE, keep, take, type);
-        for (; d < j->layer->head_v; d += 16) att_values(j, t[h], chunk, lo, hi, out, d, 1, keep, take, type);
-        state[h] = (struct att_state){m, fmaf(c.l, take, state[h].l * keep)};
-    }
-}
-
-V_FN void att_finish(const struct ig_attend *j, uint32_t h, struct att_state s) {
-    float *out = j->out + (size_t)h * j->layer->head_v, l = s.l, keep = 1.0f;
-    if (j->sinks) { /* a key that takes weight and gives no value */
-        float t[16] = {j->sinks[h] * 0x1.715476p+0f}, p[16];
+static void attend_finish(float *out, uint32_t n, const float state[2], const float *sink) {
+    float l = state[1], keep = 1.0f;
+    if (sink) { /* a key that takes weight and gives no value */
+        float t[16] = {*sink * 0x1.715476p+0f}, p[16];
         v16 x = v_load(t), whole = v_floor(x);
         v_store(p, v_exp2_fraction(v_sub(x, whole)));
         v_store(t, whole);
-        float m = t[0] > s.m ? t[0] : s.m;
-        keep = att_shift(s.m, m);
+        float m = t[0] > state[0] ? t[0] : state[0];
+        keep = att_shift(state[0], m);
         l = fmaf(p[0], att_shift(t[0], m), l * keep);
     }
-    for (uint32_t d = 0; d < j->layer->head_v; d += 16) {
-        uint32_t n = j->layer->head_v - d;
-        v_store_n(out + d, v_div(v_mul(v_load_n(out + d, n), v_set1(keep)), v_set1(l)), n);
-    }
-}
-
-V_FN void att_all(const struct ig_attend *j, enum ig_cache_type type) {
-    memset(j->out, 0, (size_t)j->n_q * j->layer->head_v * sizeof *j->out);
-    for (uint32_t h0 = 0; h0 < j->n_q; h0 += ATT_HEADS) {
-        uint32_t nh = j->n_q - h0 < ATT_HEADS ? j->n_q - h0 : ATT_HEADS;
-        struct att_state state[ATT_HEADS];
-        for (uint32_t h = 0; h < ATT_HEADS; h++) state[h] = (struct att_state){-1e30f, 0.0f};
-        for (uint32_t c = j->first / ATT_CHUNK * ATT_CHUNK; c <= j->last; c += ATT_CHUNK) att_chunk(j, c, h0, nh, state, type);
-        for (uint32_t h = 0; h < nh; h++) att_finish(j, h0 + h, state[h]);
-    }
-}
-
-static void attend(const struct ig_attend *j) {
-    if (j->cache->type == IG_CACHE_F16) att_all(j, IG_CACHE_F16);
-    else if (j->cache->type == IG_CACHE_F32) att_all(j, IG_CACHE_F32);
-    else att_all(j, IG_CACHE_Q8);
+    for (uint32_t d = 0; d < n; d += 16)
+        v_store_n(out + d, v_div(v_mul(v_load_n(out + d, n - d), v_set1(keep)), v_set1(l)), n - d);
 }

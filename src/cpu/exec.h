@@ -22,6 +22,7 @@ struct ig_route {          /* the experts of a pass */
  * plan/fuse.c says it computes alone; pointers are NULL where it says nothing. */
 struct ig_lane {
     uint8_t *scratch;
+    float *attend;             /* ops_attend.c */
     float *buffer[IG_B_COUNT]; /* [IG_FEW_TOKENS rows] */
     struct ig_act_rows act[2];
     float *table[2];
@@ -48,6 +49,8 @@ struct ig_cpu {
     float *table[2];                 /* [tokens][dims] cos, sin */
     float *slopes;                   /* ALiBi [most heads] */
     struct ig_route route;
+    float *parts;              /* of chunks that threads share out (ops_attend.c) */
+    size_t part_floats;        /* room in it */
     struct ig_lane *lane;      /* [threads] */
     _Atomic uint32_t *unit_of; /* [heads of a layer's q, k, v] units of the head that are done */
     uint32_t n_unit_of;
@@ -101,6 +104,7 @@ static inline uint32_t ig_op_rows(const struct ig_cpu *c, const struct ig_op *op
 /* A step's operation with units of its own, called on every thread. */
 void ig_op_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread); /* ops_linear.c */
 void ig_op_expert_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread);
+ingle_status ig_attend_open(struct ig_cpu *c, ingle_error *err); /* scratch, freed by the closer */
 void ig_op_attend(struct ig_cpu *c, const struct ig_op *op, unsigned thread); /* ops_attend.c */
 void ig_op_route(struct ig_cpu *c, const struct ig_op *op, unsigned thread);  /* ops_route.c */
 

@@ -42,20 +42,37 @@ static inline float *ig_linear_y(const struct ig_linear *j, uint32_t i) {
     return j->y + j->y_stride * (j->y_index ? j->y_index[i] : i);
 }
 
-/* One query token against one kv head: the `n_q` query heads that share it. */
+/* Attention. A row is one query head of one token, a tile up to IG_ATTEND_ROWS rows that share a kv
+ * head and a timeline. Keys are taken in chunks of IG_ATTEND_CHUNK positions, counted from 0; each
+ * gives a part for each row that sees any of it, and a row's parts are merged in order. */
+enum { IG_ATTEND_ROWS = 16, IG_ATTEND_CHUNK = 256 };
+/* A part: maximum, sum of weights, and from float IG_ATTEND_PART on, sums of values [v_stride] */
+enum { IG_ATTEND_PART = 16 };
+
+struct ig_attend_row {
+    const float *q;       /* [head_k] */
+    float *part;          /* where the next chunk's part goes */
+    uint32_t first, last; /* visible positions, inclusive; neither decreases from row to row. The
+                             last is the row's own. */
+    float slope;          /* ALiBi, or 0 */
+};
+
 struct ig_attend {
     const struct ig_cache *cache;
     const struct ig_cache_layer *layer;
-    uint32_t kv_head, n_q;
-    const float *q;       /* [n_q][head_k] */
-    float *out;           /* [n_q][head_v] */
-    uint32_t first, last; /* visible positions, inclusive */
-    uint32_t position;    /* of the query, for ALiBi */
-    float scale;          /* on q . k */
-    float softcap;        /* 0: none */
-    const float *slopes;  /* [n_q] ALiBi, or NULL */
-    const float *sinks;   /* [n_q], or NULL */
+    uint32_t kv_head, n; /* rows */
+    const struct ig_attend_row *rows;
+    float scale;    /* on q . k */
+    float softcap;  /* 0: none */
+    float *scratch; /* ig_attend_scratch floats */
 };
+
+static inline size_t ig_attend_scratch(uint32_t head_k) {
+    return ((size_t)head_k + IG_ATTEND_CHUNK + 16) * IG_ATTEND_ROWS;
+}
+static inline size_t ig_attend_part(const struct ig_cache_layer *l) {
+    return IG_ATTEND_PART + l->v_stride;
+}
 
 struct ig_kernels {
     const char *name;
@@ -78,7 +95,12 @@ struct ig_kernels {
     void (*softcap)(float *dst, const float *a, float f, uint32_t n);
     void (*softmax)(float *dst, const float *a, uint32_t n); /* for routers */
     void (*to_f16)(uint16_t *dst, const float *a, uint32_t n);
-    void (*attend)(const struct ig_attend *job);
+    void (*attend_queries)(const struct ig_attend *job); /* q to scratch, before the first chunk */
+    /* Chunk `at` (a multiple of IG_ATTEND_CHUNK, in sight of a row) to the rows' parts. */
+    void (*attend_chunk)(const struct ig_attend *job, uint32_t at);
+    /* out[n] begins as 0 and state as {-1e30, 0} */
+    void (*attend_merge)(float *out, uint32_t n, float state[2], const float *part);
+    void (*attend_finish)(float *out, uint32_t n, const float state[2], const float *sink);
 };
 
 extern const struct ig_kernels ig_kernels_scalar;

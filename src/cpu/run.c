@@ -148,6 +148,7 @@ static void free_buffers(struct ig_cpu *c) {
 
 static void free_lane(struct ig_cpu *c, struct ig_lane *l) {
     ig_free(c->mem, l->scratch);
+    ig_free(c->mem, l->attend);
     free_rows(c, l->buffer, l->table);
     free_act(c, l->act);
     free_route(c, &l->route);
@@ -329,7 +330,8 @@ static ingle_status open_parts(struct ig_cpu *c, const struct ig_cpu_config *con
     IG_TRY(make_slopes(c, err));
     IG_TRY(make_frequencies(c, err));
     IG_TRY(ig_pool_open(&c->pool, c->mem, config->threads, config->background, err));
-    return open_lanes(c, config->threads, err);
+    IG_TRY(open_lanes(c, config->threads, err));
+    return ig_attend_open(c, err);
 }
 
 ingle_status ig_cpu_open(struct ig_cpu **out, struct ig_mem *mem, const struct ig_plan *plan,
@@ -355,6 +357,7 @@ void ig_cpu_close(struct ig_cpu *c) {
     ig_pool_close(c->pool);
     ig_free(c->mem, c->lane);
     ig_free(c->mem, c->unit_of);
+    ig_free(c->mem, c->parts);
     free_buffers(c);
     ig_free(c->mem, c->frequency[0]);
     ig_free(c->mem, c->frequency[1]);

@@ -11,4 +11,7 @@
 .softcap = softcap,
 .softmax = softmax,
 .to_f16 = to_f16,
-.attend = attend,
+.attend_queries = attend_queries,
+.attend_chunk = attend_chunk,
+.attend_merge = attend_merge,
+.attend_finish = attend_finish,

@@ -1,8 +1,11 @@
 /* Block tables and rings. The subtle thing is going back: a ring forgets, so a timeline can only be
  * cut to a length whose window is still whole; ig_cache_keep says so by answering 0. */
 #include "kv/cache.h"
+#include "os/os.h"
 
 #include <string.h>
+
+enum { HUGE = 1 << 20 }; /* neighbours of this size share a huge page soon */
 
 static size_t up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
@@ -85,6 +88,7 @@ static ingle_status reserve_group(struct ig_cache *c, struct ig_cache_group *g, 
         if (*slot) continue;
         *slot = ig_alloc(c->mem, g->block_bytes);
         if (!*slot) return ig_fail_memory(err, g->block_bytes);
+        if (g->block_bytes >= HUGE) ig_os_huge_pages(*slot, g->block_bytes);
         /* Kernels read whole panels: what lies behind the last position must be finite numbers. */
         memset(*slot, 0, g->block_bytes);
     }

@@ -131,6 +131,16 @@ void ig_os_will_need(const struct ig_map *m, uint64_t offset, uint64_t size) {
                   POSIX_MADV_WILLNEED);
 }
 
+void ig_os_huge_pages(void *p, size_t n) {
+#ifdef MADV_HUGEPAGE
+    uintptr_t page = ig_os_page_size(), from = ((uintptr_t)p + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)p + n) / page * page;
+    if (from < to) madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+    (void)p, (void)n;
+#endif
+}
+
 enum ig_os_kind ig_os_kind(const char *path) {
     struct stat st;
     if (stat(path, &st)) return IG_OS_ABSENT;

@@ -116,6 +116,10 @@ struct memory_range { /* WIN32_MEMORY_RANGE_ENTRY, which needs Windows 8 headers
 };
 typedef BOOL(WINAPI *prefetch_fn)(HANDLE, ULONG_PTR, struct memory_range *, ULONG);
 
+void ig_os_huge_pages(void *p, size_t n) {
+    (void)p, (void)n; /* needs a privilege that desktop programs do not have */
+}
+
 void ig_os_will_need(const struct ig_map *m, uint64_t offset, uint64_t size) {
     if (!m->data || offset >= m->size) return;
     if (size > m->size - offset) size = m->size - offset;

@@ -123,53 +123,147 @@ static void fill_cache(struct ig_cache *cache, unsigned type, uint32_t positions
     }
 }
 
-/* All element types, numbers of heads, widths, windows, ALiBi, soft caps and sinks. */
+enum { POSITIONS = 700, MOST_HEAD = 256, ROWS = IG_ATTEND_ROWS };
+
+struct tile { /* rows of neighbouring tokens with `group` heads each */
+    struct ig_attend j;
+    struct ig_attend_row rows[ROWS];
+    float sinks[ROWS];
+    bool sink;
+    float *q, *out; /* [ROWS][MOST_HEAD] */
+};
+
+static struct tile make_tile(const struct ig_cache *cache, float *scratch, float *q, float *out) {
+    struct tile t = {.q = q, .out = out, .sink = next() % 5 == 0};
+    uint32_t group = (uint32_t[]){1, 2, 3, 4, 5, 7, 8, 16}[next() % 8];
+    uint32_t n = 1 + (uint32_t)(next() % ROWS), skip = (uint32_t)(next() % group),
+             tokens = (n + skip + group - 1) / group;
+    uint32_t last = (uint32_t)(next() % (POSITIONS - tokens + 1));
+    uint32_t window = next() % 3 ? 0 : 1 + (uint32_t)(next() % (next() % 2 ? 30 : 600));
+    bool alibi = next() % 5 == 0, chunked = next() % 4 == 0;
+    for (uint32_t r = 0; r < n; r++) {
+        uint32_t at = last + (r + skip) / group, first = 0;
+        if (window) first = chunked ? at / window * window : at + 1 > window ? at + 1 - window : 0;
+        t.rows[r] = (struct ig_attend_row){.q = q + r * MOST_HEAD,
+                                           .first = first,
+                                           .last = at,
+                                           .slope = alibi ? 0.01f * (float)(1 + next() % 9) : 0};
+        t.sinks[r] = 3 * uniform();
+        for (uint32_t i = 0; i < MOST_HEAD; i++) q[r * MOST_HEAD + i] = 2 * uniform();
+    }
+    t.j = (struct ig_attend){.cache = cache,
+                             .layer = &cache->layers[0],
+                             .kv_head = (uint32_t)(next() % 2),
+                             .n = n,
+                             .scale = 0.125f,
+                             .softcap = next() % 4 == 0 ? 30.0f : 0,
+                             .scratch = scratch};
+    return t;
+}
+
+/* Rows [from, from + n) of the tile, as one tile */
+static void attend_rows(const struct ig_kernels *k, const struct tile *t, uint32_t from, uint32_t n,
+                        float *parts) {
+    struct ig_attend_row rows[ROWS];
+    struct ig_attend j = t->j;
+    float state[ROWS][2];
+    uint32_t width = j.layer->head_v;
+    memcpy(rows, t->rows + from, n * sizeof *rows);
+    j.rows = rows;
+    j.n = n;
+    k->attend_queries(&j);
+    for (uint32_t r = 0; r < n; r++) {
+        rows[r].part = parts + r * ig_attend_part(j.layer);
+        state[r][0] = -1e30f, state[r][1] = 0;
+        memset(t->out + (from + r) * MOST_HEAD, 0, width * sizeof(float));
+    }
+    for (uint32_t at = rows[0].first / IG_ATTEND_CHUNK * IG_ATTEND_CHUNK; at <= rows[n - 1].last;
+         at += IG_ATTEND_CHUNK) {
+        k->attend_chunk(&j, at);
+        for (uint32_t r = 0; r < n; r++)
+            if (rows[r].first < at + IG_ATTEND_CHUNK && rows[r].last >= at)
+                k->attend_merge(t->out + (from + r) * MOST_HEAD, width, state[r], rows[r].part);
+    }
+    for (uint32_t r = 0; r < n; r++)
+        k->attend_finish(t->out + (from + r) * MOST_HEAD, width, state[r],
+                         t->sink ? &t->sinks[from + r] : NULL);
+}
+
+static void compare_tiles(const struct ig_cache *cache, unsigned type) {
+    static float q[ROWS * MOST_HEAD], out[2][ROWS * MOST_HEAD];
+    static float scratch[(MOST_HEAD + IG_ATTEND_CHUNK + 16) * ROWS];
+    static float parts[ROWS * (MOST_HEAD + IG_ATTEND_PART)];
+    for (uint32_t trial = 0; trial < 60; trial++) {
+        struct tile t = make_tile(cache, scratch, q, out[0]);
+        memset(out, 0, sizeof out);
+        for (uint32_t r = 0; r < t.j.n; r++) attend_rows(&ig_kernels_scalar, &t, r, 1, parts);
+        t.out = out[1];
+        for (size_t i = 0; i < 3; i++) {
+            const struct ig_kernels *k = i < 2 ? other(i) : &ig_kernels_scalar;
+            if (!k) continue;
+            attend_rows(k, &t, 0, t.j.n, parts);
+            if (memcmp(out[0], out[1], sizeof out[0]))
+                fail_msg("%s: element type %u, widths %u and %u, trial %u, %u rows", k->name, type,
+                         t.j.layer->head_k, t.j.layer->head_v, trial, t.j.n);
+        }
+    }
+}
+
+/* Tiles of rows give the bits that each row has alone in the oracle: all element types, numbers of
+ * heads, widths, windows, ALiBi, soft caps and sinks. */
 static void attend_is_exact(void **state) {
     (void)state;
-    static const uint32_t widths[][2] = {{64, 64}, {80, 80}, {128, 128}, {24, 40}, {96, 16}};
-    enum { N = 700, HEADS = 7 };
-    static float q[HEADS * 128], out[2][HEADS * 128], slopes[HEADS], sinks[HEADS];
-    for (int i = 0; i < HEADS * 128; i++) q[i] = 2 * uniform();
-    for (int i = 0; i < HEADS; i++) slopes[i] = 0.1f * (float)(i + 1), sinks[i] = (float)i - 2;
+    static const uint32_t widths[][2] = {{64, 64}, {80, 80},   {128, 128}, {24, 40},
+                                         {96, 16}, {256, 256}, {17, 33},   {192, 128}};
     for (unsigned type = IG_CACHE_F16; type <= IG_CACHE_Q8; type++)
         for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
             struct ig_mem mem = {0};
             struct ig_cache cache = {0};
             struct ig_cache_want layer = {
                 .n_head_kv = 2, .head_k = widths[w][0], .head_v = widths[w][1]};
-            assert_int_equal(
-                ig_cache_open(&cache, &mem, &layer, 1, (enum ig_cache_type)type, N, N, NULL),
-                INGLE_OK);
-            assert_int_equal(ig_cache_reserve(&cache, N, NULL), INGLE_OK);
-            fill_cache(&cache, type, N);
-            for (uint32_t trial = 0; trial < 56; trial++) {
-                const struct ig_kernels *k = other(trial & 1);
-                uint32_t last = (uint32_t)(next() % N), kind = trial / 2;
-                struct ig_attend j = {.cache = &cache,
-                                      .layer = &cache.layers[0],
-                                      .kv_head = kind % 2,
-                                      .n_q = 1 + kind % HEADS,
-                                      .q = q,
-                                      .last = last,
-                                      .first = kind % 3 ? 0 : (uint32_t)(next() % (last + 1)),
-                                      .position = last,
-                                      .scale = 0.125f,
-                                      .softcap = kind % 4 == 1 ? 30.0f : 0,
-                                      .slopes = kind % 5 == 2 ? slopes : NULL,
-                                      .sinks = kind % 5 == 3 ? sinks : NULL};
-                if (!k) continue;
-                memset(out, 0, sizeof out);
-                j.out = out[0];
-                ig_kernels_scalar.attend(&j);
-                j.out = out[1];
-                k->attend(&j);
-                if (memcmp(out[0], out[1], sizeof out[0]))
-                    fail_msg("%s: element type %u, widths %u and %u, trial %u", k->name, type,
-                             widths[w][0], widths[w][1], trial);
-            }
+            assert_int_equal(ig_cache_open(&cache, &mem, &layer, 1, (enum ig_cache_type)type,
+                                           POSITIONS, POSITIONS, NULL),
+                             INGLE_OK);
+            assert_int_equal(ig_cache_reserve(&cache, POSITIONS, NULL), INGLE_OK);
+            fill_cache(&cache, type, POSITIONS);
+            compare_tiles(&cache, type);
             ig_cache_close(&cache);
             assert_int_equal(ig_mem_used(&mem), 0);
         }
+}
+
+/* What a row does not see is not there: an infinity among later values changes nothing. */
+static void attend_sees_no_later_value(void **state) {
+    (void)state;
+    struct ig_mem mem = {0};
+    struct ig_cache cache = {0};
+    struct ig_cache_want layer = {.n_head_kv = 1, .head_k = 64, .head_v = 64};
+    static float q[ROWS * MOST_HEAD], out[2][ROWS * MOST_HEAD];
+    static float scratch[(64 + IG_ATTEND_CHUNK + 16) * ROWS], parts[ROWS * (64 + IG_ATTEND_PART)];
+    assert_int_equal(ig_cache_open(&cache, &mem, &layer, 1, IG_CACHE_F32, 512, 512, NULL),
+                     INGLE_OK);
+    assert_int_equal(ig_cache_reserve(&cache, 512, NULL), INGLE_OK);
+    for (size_t i = 0; i < 3; i++) {
+        const struct ig_kernels *k = i < 2 ? other(i) : &ig_kernels_scalar;
+        if (!k) continue;
+        struct tile t = {.q = q, .out = out[0]};
+        t.j = (struct ig_attend){
+            .cache = &cache, .layer = &cache.layers[0], .n = 6, .scale = 0.1f, .scratch = scratch};
+        for (uint32_t r = 0; r < 6; r++) {
+            t.rows[r] = (struct ig_attend_row){.q = q + r * MOST_HEAD, .last = 300 + r};
+            for (uint32_t d = 0; d < 64; d++) q[r * MOST_HEAD + d] = uniform();
+        }
+        fill_cache(&cache, IG_CACHE_F32, 512);
+        memset(out, 0, sizeof out);
+        attend_rows(k, &t, 0, 6, parts);
+        float *v = (float *)(void *)(ig_cache_block(&cache, t.j.layer, 303) + t.j.layer->v_at);
+        v[(303 % IG_CACHE_BLOCK) * 64] = INFINITY;
+        t.out = out[1];
+        attend_rows(k, &t, 0, 6, parts);
+        assert_memory_equal(out[0], out[1], 3 * MOST_HEAD * sizeof(float));
+        assert_true(isinf(out[1][3 * MOST_HEAD]));
+    }
+    ig_cache_close(&cache);
 }
 
 int main(void) {
@@ -177,6 +271,7 @@ int main(void) {
         cmocka_unit_test(quantize_is_exact),
         cmocka_unit_test(float_rows_are_exact),
         cmocka_unit_test(attend_is_exact),
+        cmocka_unit_test(attend_sees_no_later_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
