@@ -273,7 +273,7 @@ void ig_op_attend(struct ig_cpu *c, const struct ig_op *op, unsigned thread) {
             part_tile(c, op, &s, &t, span * per, (span + 1) * per);
     }
     if (spans == 1) return;
-    ig_barrier(c, thread);
+    ig_barrier(c, thread, (struct ig_pool_next){NULL, 0});
     merge_shared(c, op, &s, thread);
 }
 
