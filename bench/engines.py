@@ -1,7 +1,7 @@
 """Builds the two programs that bench/driver.c becomes: linked with ingle and linked with llama.cpp.
 
 llama.cpp comes as source inside the package llama-cpp-python (pip download), at one pinned version, and is built here
-for this very CPU with its own defaults (Release, GGML_NATIVE). Nothing of it enters this repository.
+for this very CPU with its own defaults (Release, GGML_NATIVE), or for AVX2 alone. Nothing of it enters this repository.
 """
 import glob
 import hashlib
@@ -21,6 +21,9 @@ PACKAGE = "llama-cpp-python==0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
 
 sys.path.insert(0, os.path.join(TOP, "tools"))
+
+
+SYSTEM = ["-lm", "-lpthread"] + ([] if sys.platform == "darwin" else ["-ldl"])
 
 
 class Failed(Exception):
@@ -94,24 +97,29 @@ def generator():
     return ["-G", "Ninja"] if shutil.which("ninja") else []
 
 
-def build_llama():
+# What cmake is told per instruction set, beside the default of this very CPU.
+LLAMA_ISA = {"native": [], "avx2": ["-DGGML_NATIVE=OFF", "-DGGML_SSE42=ON", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON",
+                                    "-DGGML_F16C=ON", "-DGGML_BMI2=ON", "-DGGML_AVX_VNNI=OFF", "-DGGML_AVX512=OFF"]}
+
+
+def build_llama(isa="native"):
     """Path of the stripped driver and the build's times (measured once, kept in a file)."""
-    source, build = llama_source(), os.path.join(HERE, "llama-build")
-    note = os.path.join(HERE, "llama-build.json")
+    source, suffix = llama_source(), "" if isa == "native" else "-" + isa
+    build, note = os.path.join(HERE, "llama-build" + suffix), os.path.join(HERE, f"llama-build{suffix}.json")
     if not os.path.exists(note):
-        say("Building llama.cpp for this machine (a few minutes, once)")
+        say(f"Building llama.cpp, {isa} (a few minutes, once)")
         shutil.rmtree(build, ignore_errors=True)
         options = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_TESTS=OFF",
                    "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_TOOLS=OFF", "-DLLAMA_BUILD_SERVER=OFF",
                    "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_BUILD_COMMON=OFF"]
-        times = timed([["cmake", "-S", source, "-B", build, *generator(), *options],
+        times = timed([["cmake", "-S", source, "-B", build, *generator(), *options, *LLAMA_ISA[isa]],
                        ["cmake", "--build", build, "-j", str(os.cpu_count()), "--target", "llama"]],
                       "building llama.cpp")
         with open(note, "w") as f:
             json.dump(times, f)
     with open(note) as f:
         times = json.load(f)
-    out = os.path.join(HERE, "driver-llama")
+    out = os.path.join(HERE, "driver-llama" + suffix)
     libs = [os.path.join(build, *p) for p in (("src", "libllama.a"), ("ggml", "src", "libggml.a"),
                                               ("ggml", "src", "libggml-cpu.a"), ("ggml", "src", "libggml-base.a"))]
     link_driver(out, "driver_llama.c", [f"-I{source}/include", f"-I{source}/ggml/include"], libs,
@@ -122,32 +130,43 @@ def build_llama():
 # ---- ingle --------------------------------------------------------------------------------------------------------
 
 
+INGLE_BUILD = os.path.join(HERE, "ingle-build")
+CONFIGURE = ["-DCMAKE_BUILD_TYPE=Release", "-DINGLE_CLI=OFF", "-DINGLE_SHARED_LIB=OFF"]
+
+
 def build_ingle():
-    """A clean build of the static library, timed; path of the stripped driver."""
-    build = os.path.join(HERE, "ingle-build")
-    shutil.rmtree(build, ignore_errors=True)
-    times = timed([["cmake", "-S", TOP, "-B", build, *generator(), "-DCMAKE_BUILD_TYPE=Release", "-DINGLE_CLI=OFF",
-                    "-DINGLE_SHARED_LIB=OFF"],
-                   ["cmake", "--build", build, "-j", str(os.cpu_count())]], "building ingle")
-    out = os.path.join(HERE, "driver-ingle")
-    link_driver(out, "driver_ingle.c", [f"-I{TOP}/include"], [os.path.join(build, "libingle.a")], ["cc"])
-    return out, times
+    """Brings the static library up to date; paths of the stripped driver and of the bench of the kernels."""
+    timed([["cmake", "-S", TOP, "-B", INGLE_BUILD, *generator(), *CONFIGURE],
+           ["cmake", "--build", INGLE_BUILD, "-j", str(os.cpu_count())]], "building ingle")
+    library = os.path.join(INGLE_BUILD, "libingle.a")
+    out, kernels = os.path.join(HERE, "driver-ingle"), os.path.join(HERE, "kernels")
+    link_driver(out, "driver_ingle.c", [f"-I{TOP}/include"], [library], ["cc"])
+    sources = [os.path.join(TOP, "bench", name) for name in ("kernels.c", "peaks.c", "together.c")]
+    sh(["cc", "-std=c11", "-O2", f"-I{TOP}/src", f"-I{TOP}/include", *sources, library, "-o", kernels, *SYSTEM],
+       "the bench of the kernels")
+    return out, kernels
+
+
+def clean_build_ingle():
+    """Seconds of a build from nothing."""
+    shutil.rmtree(INGLE_BUILD, ignore_errors=True)
+    return timed([["cmake", "-S", TOP, "-B", INGLE_BUILD, *generator(), *CONFIGURE],
+                  ["cmake", "--build", INGLE_BUILD, "-j", str(os.cpu_count())]], "building ingle")
 
 
 def link_driver(out, source, includes, libs, linker):
     objects = []
-    for name in ("driver.c", source):
+    for name in ("driver.c", "driver_perplexity.c", source):
         objects.append(os.path.join(HERE, f"{os.path.basename(out)}-{name}.o"))
         sh(["cc", "-std=c11", "-O2", *includes, "-c", os.path.join(TOP, "bench", name), "-o", objects[-1]], name)
-    system = ["-lm", "-lpthread"] + ([] if sys.platform == "darwin" else ["-ldl"])
     apple = ["-framework", "Accelerate", "-framework", "Foundation"] if sys.platform == "darwin" else []
-    sh([*linker, "-o", out, *objects, *libs, *system, *apple], f"linking {out}")
+    sh([*linker, "-o", out, *objects, *libs, *SYSTEM, *apple], f"linking {out}")
     sh(["strip", out], "strip")
 
 
-def run(driver, *args, timeout=3600):
+def run(driver, *args, timeout=3600, env=None):
     r = subprocess.run([driver, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                       timeout=timeout)
+                       timeout=timeout, env=env)
     if r.returncode:
         raise Failed(f"{os.path.basename(driver)} ended with {r.returncode}: {r.stderr.strip()[-500:]}")
     return json.loads(r.stdout)

@@ -1,6 +1,7 @@
 /* Speed of the matrix kernels by themselves, against what the machine can do at most.
  *
  *     kernels [-t THREADS] [-k TABLE,...] [-n INPUTS,...] [-c COLUMNS] [TYPE...]
+ *     kernels -p [-t THREADS] [-k TABLE]     only the peaks, as JSON
  *
  * Each thread multiplies its own rows by the same inputs, all begin together, wall time counts, the
  * best of some trials is shown. Few inputs (up to 8): GB/s of weights, read from memory, and their
@@ -24,6 +25,7 @@ struct settings {
     uint32_t cols, n[16];
     int n_count;
     const char *tables;
+    bool only_peaks;
 };
 
 /* All that a measurement needs; one for the program. */
@@ -164,6 +166,11 @@ static bool wanted(const struct ig_quant *t, const struct settings *s, char **ty
 static void measure_table(struct bench *b, const struct settings *s, char **types) {
     fill_weights(b->w, false); /* pages never written to would all be one page of zeros */
     struct peaks p = peaks_measure(b->k->name, s->threads, b->w, WEIGHT_BYTES);
+    if (s->only_peaks) {
+        printf("{\"table\": \"%s\", \"int8\": %.4g, \"fma\": %.4g, \"read\": %.4g}\n", b->k->name,
+               p.int8, p.fma, p.read);
+        return;
+    }
     printf("%s, %d threads, %u columns: %s %.1f GMAC/s, %s %.1f GMAC/s, read %.1f GB/s\n%-18s",
            b->k->name, s->threads, s->cols, p.int8_name ? p.int8_name : "int8", 1e-9 * p.int8,
            p.fma_name ? p.fma_name : "fma", 1e-9 * p.fma, 1e-9 * p.read, "inputs");
@@ -184,7 +191,7 @@ static void measure_table(struct bench *b, const struct settings *s, char **type
 
 static int usage(void) {
     fprintf(stderr,
-            "usage: kernels [-t THREADS] [-k TABLE,...] [-n INPUTS,...] [-c COLUMNS] "
+            "usage: kernels [-p] [-t THREADS] [-k TABLE,...] [-n INPUTS,...] [-c COLUMNS] "
             "[TYPE...]\nup to %d threads, 16 numbers of inputs up to %d, columns in 256s\n",
             TOGETHER_MAX, MAX_N);
     return 64;
@@ -202,11 +209,12 @@ static bool read_counts(struct settings *s, const char *text) {
 }
 
 static bool read_settings(struct settings *s, int argc, char **argv) {
-    *s = (struct settings){1, 2048, {1, 2, 4, 8, 16, 64, 512}, 7, "auto"};
-    for (int c; (c = getopt(argc, argv, "t:k:n:c:")) != -1;) {
+    *s = (struct settings){1, 2048, {1, 2, 4, 8, 16, 64, 512}, 7, "auto", false};
+    for (int c; (c = getopt(argc, argv, "pt:k:n:c:")) != -1;) {
         if (c == 't') s->threads = atoi(optarg);
         if (c == 'c') s->cols = (uint32_t)atoi(optarg);
         if (c == 'k') s->tables = optarg;
+        if (c == 'p') s->only_peaks = true;
         if (c == '?' || (c == 'n' && !read_counts(s, optarg))) return false;
     }
     for (char **type = argv + optind; *type; type++)

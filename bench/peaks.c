@@ -67,7 +67,7 @@ static const struct loop fma_loops[] = {
 #define ZERO(n) "movi v" #n ".16b, #0\n\t"
 #define ARM(extension, op, n, to, from)                                                            \
     ".arch_extension " extension "\n\t" op " v" #n "." to ", v" #n "." from ", v" #n "." from "\n" \
-                                                                                              "\t"
+    "\t"
 #define SDOT(n)  ARM("dotprod", "sdot", n, "4s", "16b")
 #define SMMLA(n) ARM("i8mm", "smmla", n, "4s", "16b")
 #define FMLA(n)  ARM("simd", "fmla", n, "4s", "4s")

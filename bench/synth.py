@@ -16,6 +16,8 @@ import sys
 
 import numpy as np
 
+import gguf_read
+
 STD = 0.02  # wanted standard deviation of a weight
 
 # id, weights per block, bytes per block, [(offset, kind, factor)] of the scale fields. factor times STD is the value.
@@ -178,36 +180,7 @@ def made_up_vocabulary(size, rng):
 
 def vocabulary_of(path):
     """The tokenizer.* keys of a GGUF file."""
-    data = open(path, "rb").read()
-    at = 8
-    scalar = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-
-    def take(form):
-        nonlocal at
-        v = struct.unpack_from(form, data, at)[0]
-        at += struct.calcsize(form)
-        return v
-
-    def take_value(kind):
-        nonlocal at
-        if kind == 8:
-            n = take("<Q")
-            at += n
-            return data[at - n:at]
-        if kind == 9:
-            inner, n = take("<I"), take("<Q")
-            return [take_value(inner) for _ in range(n)]
-        return take(scalar[kind])
-
-    take("<Q")
-    count, out = take("<Q"), {}
-    for _ in range(count):
-        key, kind = take_value(8).decode(), None
-        kind = take("<I")
-        v = take_value(kind)
-        if key.startswith("tokenizer."):
-            out[key] = v
-    return out
+    return {key: v for key, v in gguf_read.read(path)[0].items() if key.startswith("tokenizer.")}
 
 
 # ---- The model ------------------------------------------------------------------------------------------------------

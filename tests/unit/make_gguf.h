@@ -76,7 +76,7 @@ static void put_zeros(struct gguf *g, size_t n) {
 }
 
 /* One key of every type, three tensors of different types, alignment 32. */
-static void put_good(struct gguf *g, unsigned version) {
+static inline void put_good(struct gguf *g, unsigned version) {
     static const char *const tokens[] = {"a", "", "\xc3\xa9", "longer token"};
     put_head(g, version, 3, 17);
     kv_str(g, "general.architecture", "test");
