@@ -203,8 +203,10 @@ static size_t act_rows(const struct ig_cpu *c, size_t tokens, size_t wanted) {
 static bool grow_all(struct ig_cpu *c, uint32_t tokens, uint32_t wanted) {
     for (unsigned i = 1; i < IG_B_COUNT; i++) {
         if (!c->plan->width[i]) continue;
-        c->buffer[i] = ig_calloc(c->mem, ig_plan_rows(c->plan, i, tokens, wanted),
-                                 c->stride[i] * sizeof(float));
+        size_t rows = ig_plan_rows(c->plan, i, tokens, wanted), row = c->stride[i] * sizeof(float);
+        /* only what lies behind a row's width must be zero, and never is written */
+        c->buffer[i] = c->stride[i] > c->plan->width[i] ? ig_calloc(c->mem, rows, row)
+                                                        : ig_alloc(c->mem, rows * row);
         if (!c->buffer[i]) return false;
     }
     return grow_tables(c, c->table, tokens) && grow_act(c, c->act, act_rows(c, tokens, wanted)) &&
@@ -216,7 +218,7 @@ static ingle_status grow(struct ig_cpu *c, uint32_t tokens, uint32_t wanted, ing
     if (!wanted) wanted = 1;
     if (tokens <= c->capacity && wanted <= c->max_wanted) return INGLE_OK;
     uint32_t room = c->capacity ? c->capacity : 1;
-    while (room < tokens) room *= 4;
+    while (room < tokens) room *= 2;
     uint32_t rows = c->max_wanted ? c->max_wanted : 1;
     while (rows < wanted) rows *= 2;
     wanted = rows;

@@ -107,7 +107,8 @@ ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_o
     m->arena.mem = &m->mem;
     m->log = hooks->log;
     m->path = ig_arena_copy(&m->arena, path, strlen(path));
-    ingle_status status = m->path ? open_parts(m, options, err) : ig_fail_memory(err, strlen(path));
+    m->read_ahead = ig_arena_calloc(&m->arena, 1, sizeof *m->read_ahead);
+    ingle_status status = m->path && m->read_ahead ? open_parts(m, options, err) : ig_fail_memory(err, strlen(path));
     if (status != INGLE_OK)
         ingle_model_close(m);
     else

@@ -2,6 +2,8 @@
 #ifndef IG_MODEL_H
 #define IG_MODEL_H
 
+#include <stdatomic.h>
+
 #include "chat/chat.h"
 #include "engine/options.h"
 #include "plan/plan.h"
@@ -20,6 +22,7 @@ struct ingle_model {
     struct ig_chat *chat;        /* of the template, or of ChatML; NULL without a vocabulary */
     int cpu_choice;              /* IG_OPT_CPU */
     double load_seconds;
+    _Atomic bool *read_ahead; /* some session reads or has read the weights ahead */
 };
 
 /* Bytes of weights as they lie in the file. */

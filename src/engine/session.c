@@ -85,6 +85,7 @@ ingle_status ingle_session_open(ingle_session **out, const ingle_model *m,
     if (status == INGLE_OK) {
         s->hooks = *ig_options_hooks(s->options);
         status = open_parts(s, err);
+        if (status == INGLE_OK) ig_ahead_start(&s->ahead, m);
     }
     if (status != INGLE_OK)
         ingle_session_close(s);
@@ -95,6 +96,7 @@ ingle_status ingle_session_open(ingle_session **out, const ingle_model *m,
 
 void ingle_session_close(ingle_session *s) {
     if (!s) return;
+    ig_ahead_stop(&s->ahead);
     ig_sampler_close(s->sampler);
     ig_cpu_close(s->cpu);
     ig_cache_close(&s->cache);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "cpu/cpu.h"
+#include "engine/ahead.h"
 #include "engine/model.h"
 
 struct ingle_session {
@@ -23,6 +24,7 @@ struct ingle_session {
     const float *logits;        /* of tokens[n - 1], or NULL */
     float *row;                 /* [n_vocab] own copy of them, once stepped with others */
     uint32_t seat;              /* among those */
+    struct ig_ahead ahead;
     _Atomic bool cancel;
 };
 

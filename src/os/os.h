@@ -15,10 +15,11 @@ struct ig_map {
 /* Maps a regular file read-only. Refuses FIFOs, devices and empty files, naming `path`. The file may be closed or renamed afterwards. */
 ingle_status ig_os_map(struct ig_map *out, const char *path, ingle_error *err);
 void ig_os_unmap(struct ig_map *m);
-/* Hint: this range is wanted soon. Returns at once. */
-void ig_os_will_need(const struct ig_map *m, uint64_t offset, uint64_t size);
 /* Memory [p, p + n) is large and read often: larger pages, where the system has them to give. */
 void ig_os_huge_pages(void *p, size_t n);
+/* Reads a part of a map from the disk and into the page tables, where the system can do that, so that
+ * whoever uses it later need not wait. May take as long as the disk takes. */
+void ig_os_read_ahead(const void *p, size_t n);
 
 enum ig_os_kind { IG_OS_ABSENT, IG_OS_FILE, IG_OS_FOLDER, IG_OS_OTHER };
 enum ig_os_kind ig_os_kind(const char *path);

@@ -123,12 +123,18 @@ void ig_os_unmap(struct ig_map *m) {
     *m = (struct ig_map){0};
 }
 
-void ig_os_will_need(const struct ig_map *m, uint64_t offset, uint64_t size) {
-    if (!m->data || offset >= m->size) return;
-    if (size > m->size - offset) size = m->size - offset;
-    uint64_t skew = offset % ig_os_page_size();
-    posix_madvise((void *)(uintptr_t)(m->data + (offset - skew)), (size_t)(size + skew),
-                  POSIX_MADV_WILLNEED);
+void ig_os_read_ahead(const void *p, size_t n) {
+    size_t skew = (uintptr_t)p % ig_os_page_size();
+    void *from = (void *)((uintptr_t)p - skew);
+    if (!n) return;
+#ifdef __linux__
+    /* Linux 5.14; older headers lack it, older kernels refuse it. WILLNEED in its place maps nothing
+     * and made warm starts slower. */
+    enum { POPULATE_READ = 22 };
+    madvise(from, n + skew, POPULATE_READ);
+#else
+    posix_madvise(from, n + skew, POSIX_MADV_WILLNEED);
+#endif
 }
 
 void ig_os_huge_pages(void *p, size_t n) {

@@ -120,15 +120,14 @@ void ig_os_huge_pages(void *p, size_t n) {
     (void)p, (void)n; /* needs a privilege that desktop programs do not have */
 }
 
-void ig_os_will_need(const struct ig_map *m, uint64_t offset, uint64_t size) {
-    if (!m->data || offset >= m->size) return;
-    if (size > m->size - offset) size = m->size - offset;
+void ig_os_read_ahead(const void *p, size_t n) {
+    if (!n) return;
     HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
     FARPROC found = kernel ? GetProcAddress(kernel, "PrefetchVirtualMemory") : NULL;
     if (!found) return;
     prefetch_fn prefetch;
     memcpy(&prefetch, &found, sizeof prefetch);
-    struct memory_range range = {(void *)(uintptr_t)(m->data + offset), (SIZE_T)size};
+    struct memory_range range = {(void *)(uintptr_t)p, (SIZE_T)n};
     prefetch(GetCurrentProcess(), 1, &range, 0);
 }
 
