@@ -73,9 +73,7 @@ bool cli_command_has_flag(const struct cli_command *cmd, const struct cli_flag_r
 }
 
 bool cli_command_has_option(const struct cli_command *cmd, const ingle_option_info *option) {
-    char letter = strcmp(option->group, "sampling") == 0 ? 'p'
-                  : option->group[0] == 's'              ? 's'
-                                                         : 'm';
+    char letter = strcmp(option->group, "sampling") == 0 ? 'p' : option->group[0];
     return strchr(cmd->groups, letter) != NULL;
 }
 

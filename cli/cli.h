@@ -109,6 +109,9 @@ int cli_open_hub(struct cli *c, ingle_http_fn http, void *ud, ingle_hub **out);
 bool cli_offline(const struct cli *c);
 /* The file that MODEL means: a path, or a name or source of a model in the store. */
 int cli_resolve(struct cli *c, const char *name, struct ig_buf *path);
+/* Puts the file that the option draft-model means in its place. 0, or an exit code after the
+ * message. */
+int cli_resolve_draft(struct cli *c);
 void cli_format_bytes(char out[24], int64_t bytes);
 /* Shows a pull or a check on standard error; cancels after Ctrl-C. An ingle_hub_progress_fn. */
 int cli_show_transfer(void *ud, const ingle_hub_progress *p);

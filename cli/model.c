@@ -22,6 +22,7 @@ int cli_open_model(struct cli *c, ingle_model **out) {
     *out = NULL;
     if (!c->n_args) return cli_usage(c, "name a model");
     int code = cli_resolve(c, c->args[0], &path);
+    if (!code) code = cli_resolve_draft(c);
     if (!code) {
         cli_on_interrupt(nothing, NULL); /* the progress callback sees the flag */
         ingle_options_on_progress(c->options, show_progress, NULL);

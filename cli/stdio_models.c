@@ -104,9 +104,20 @@ static ingle_status find_path(struct stdio_call *c, const char *name, char **out
     return INGLE_OK;
 }
 
+static ingle_status find_draft(struct stdio_call *c, ingle_options *o) {
+    const char *name = ingle_options_get(o, "draft-model");
+    char *path = NULL;
+    if (!*name) return INGLE_OK;
+    IG_TRY(find_path(c, name, &path));
+    ingle_status status = ingle_options_set(o, "draft-model", path, &c->err);
+    ig_free(&c->s->mem, path);
+    return status;
+}
+
 static ingle_status open_model(struct stdio_call *c, struct stdio_model *m, const char *name,
                                ingle_options *o) {
     IG_TRY(find_path(c, name, &m->path));
+    IG_TRY(find_draft(c, o));
     ingle_options_on_progress(o, on_load, c);
     ingle_status st = ingle_model_open(&m->model, m->path, o, &c->err);
     ingle_options_on_progress(o, NULL, NULL); /* the engine keeps what it is given */

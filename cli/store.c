@@ -75,6 +75,17 @@ int cli_resolve(struct cli *c, const char *name, struct ig_buf *path) {
 
 /* ---- models ---- */
 
+int cli_resolve_draft(struct cli *c) {
+    const char *name = ingle_options_get(c->options, "draft-model");
+    struct ig_buf path = {.mem = &c->mem};
+    if (!*name) return 0;
+    int code = cli_resolve(c, name, &path);
+    if (!code && ingle_options_set(c->options, "draft-model", path.p, &c->err) != INGLE_OK)
+        code = cli_fail(&c->err);
+    ig_buf_free(&path);
+    return code;
+}
+
 void cli_format_bytes(char out[24], int64_t bytes) {
     if (bytes >= 999950000)
         snprintf(out, 24, "%.2f GB", (double)bytes / 1e9);

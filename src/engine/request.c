@@ -35,6 +35,7 @@ struct ingle_engine {
     ingle_options *options;
     struct ingle_session *session;
     struct ingle_session *embedder; /* opened at the first request for embeddings */
+    struct ig_draft *draft;         /* NULL without the option draft-model */
     struct ig_spec *spec;           /* of session, opened at the first request that allows it */
     struct ig_thread thread;
     struct ig_mutex mutex;
@@ -138,10 +139,14 @@ static ingle_status flush_text(struct run *run, bool last, bool *stopped, ingle_
 
 static ingle_status begin_guessing(struct run *run, ingle_error *err) {
     struct ingle_engine *e = run->e;
-    if (ig_options_choice(run->r->options, IG_OPT_SPECULATE) == IG_SPEC_OFF) return INGLE_OK;
-    if (!e->spec) IG_TRY(ig_spec_open(&e->spec, e->session, err));
+    int mode = ig_options_choice(run->r->options, IG_OPT_SPECULATE);
+    if (mode == IG_SPEC_OFF) return INGLE_OK;
+    if (mode == IG_SPEC_DRAFT && !e->draft)
+        return ig_fail(err, INGLE_BAD_REQUEST, "open the engine with the option draft-model",
+                       "speculate is draft, but there is no draft model");
+    if (!e->spec) IG_TRY(ig_spec_open(&e->spec, e->session, e->draft, err));
     run->spec = e->spec;
-    ig_spec_begin(run->spec);
+    ig_spec_begin(run->spec, (enum ig_spec_mode)mode);
     return INGLE_OK;
 }
 
@@ -264,6 +269,13 @@ static void run_embed(struct ingle_engine *e, struct request *r, ingle_error *er
     ig_embed_run(s, &e->mem, r->json, r->embed, r->ud, error);
 }
 
+/* Raises or lowers the flags that the running request's passes look at. */
+static void set_cancel(struct ingle_engine *e, bool on) {
+    atomic_store(&e->session->cancel, on);
+    if (e->draft) atomic_store(&e->draft->s->cancel, on);
+    if (on && e->embedder) atomic_store(&e->embedder->cancel, on);
+}
+
 static struct request *next_request(struct ingle_engine *e, bool *run) {
     ig_os_lock(&e->mutex);
     while (!e->queue && !e->quit) ig_os_wait(&e->changed, &e->mutex);
@@ -272,7 +284,7 @@ static struct request *next_request(struct ingle_engine *e, bool *run) {
         e->queue = r->next;
         e->running = r;
         *run = !r->cancelled && !e->quit;
-        atomic_store(&e->session->cancel, false);
+        set_cancel(e, false);
     }
     ig_os_unlock(&e->mutex);
     return r;
@@ -307,6 +319,8 @@ static ingle_status open_parts(struct ingle_engine *e, const ingle_options *opti
     IG_TRY(ig_options_copy(&e->options, options, err));
     IG_TRY(ingle_session_open(&e->session, e->model, e->options, err));
     IG_TRY(ig_model_recommend(e->model, &e->mem, e->options, err));
+    const char *draft = ingle_options_get(e->options, "draft-model");
+    if (*draft) IG_TRY(ig_draft_open(&e->draft, e->session, draft, err));
     IG_TRY(ig_os_thread_start(&e->thread, work, e, WORKER_STACK, err));
     e->started = true;
     return INGLE_OK;
@@ -338,13 +352,13 @@ void ingle_engine_close(ingle_engine *e) {
     if (e->started) {
         ig_os_lock(&e->mutex);
         e->quit = true;
-        atomic_store(&e->session->cancel, true);
-        if (e->embedder) atomic_store(&e->embedder->cancel, true);
+        set_cancel(e, true);
         ig_os_wake_all(&e->changed);
         ig_os_unlock(&e->mutex);
         ig_os_thread_join(&e->thread);
     }
     ig_spec_close(e->spec);
+    ig_draft_close(e->draft);
     ingle_session_close(e->session);
     ingle_session_close(e->embedder);
     ingle_options_free(e->options);
@@ -445,8 +459,7 @@ void ingle_engine_cancel(ingle_engine *e, uint64_t id) {
         if (!id || r->id == id) r->cancelled = true;
     if (e->running && (!id || e->running->id == id)) {
         e->running->cancelled = true; /* an embedder that is only now opened sees this */
-        atomic_store(&e->session->cancel, true);
-        if (e->embedder) atomic_store(&e->embedder->cancel, true);
+        set_cancel(e, true);
     }
     ig_os_unlock(&e->mutex);
 }

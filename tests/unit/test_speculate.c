@@ -97,9 +97,9 @@ static void generate(const ingle_model *m, const char *const *pairs, int force, 
     if (ig_session_sampler(s, s->options, &sampler, &err) != INGLE_OK) fail_msg("%s", err.message);
     for (int i = 0; i < PROMPT; i++) ig_sampler_accept(sampler, ids[i]);
     if (force >= 0) {
-        assert_int_equal(ig_spec_open(&sp, s, &err), INGLE_OK);
+        assert_int_equal(ig_spec_open(&sp, s, NULL, &err), INGLE_OK);
         sp->force = (uint32_t)force;
-        ig_spec_begin(sp);
+        ig_spec_begin(sp, IG_SPEC_AUTO);
     }
     for (uint32_t i = 0; i < OUT; i++) {
         assert_int_equal(ig_sampler_pick(sampler, s->logits, &t->ids[i], &err), INGLE_OK);
@@ -191,9 +191,9 @@ static void test_behind_the_end(void **state) {
     struct ig_spec *sp;
     for (int i = 0; i < PROMPT; i++) ids[i] = 20 + i % 5;
     assert_int_equal(ingle_session_sync(s, ids, PROMPT, &err), INGLE_OK);
-    assert_int_equal(ig_spec_open(&sp, s, &err), INGLE_OK);
+    assert_int_equal(ig_spec_open(&sp, s, NULL, &err), INGLE_OK);
     sp->force = 8;
-    ig_spec_begin(sp);
+    ig_spec_begin(sp, IG_SPEC_AUTO);
     assert_int_equal(ig_spec_step(sp, 20, 100, &err), INGLE_OK); /* as guessed in vain: 8 ahead */
     assert_int_equal(sp->held, 8);
     assert_int_equal(ig_spec_step(sp, 21, 99, &err), INGLE_OK);
@@ -205,7 +205,7 @@ static void test_behind_the_end(void **state) {
     assert_int_equal(ingle_session_sync(s, other, PROMPT + 9, &err), INGLE_OK);
     reference(m, pairs, other, PROMPT + 9, want);
     same_bits(want, ingle_session_logits(s));
-    ig_spec_begin(sp);
+    ig_spec_begin(sp, IG_SPEC_AUTO);
     for (int i = 0; i < 3; i++) assert_int_equal(ig_spec_step(sp, 3, 1, &err), INGLE_OK);
     assert_int_equal(sp->guessed, 0); /* one more token is wanted: nothing is computed for later */
     while (s->n < s->context)
@@ -230,9 +230,9 @@ static void test_choice(void **state) {
     int32_t ids[PROMPT];
     for (int i = 0; i < PROMPT; i++) ids[i] = 20 + i % 5;
     assert_int_equal(ingle_session_sync(s, ids, PROMPT, &err), INGLE_OK);
-    assert_int_equal(ig_spec_open(&sp, s, &err), INGLE_OK);
+    assert_int_equal(ig_spec_open(&sp, s, NULL, &err), INGLE_OK);
     for (int dear = 0; dear < 2; dear++) {
-        ig_spec_begin(sp);
+        ig_spec_begin(sp, IG_SPEC_AUTO);
         sp->passes = 10;
         for (unsigned i = 0; i < IG_SPEC_SIZES; i++) /* a further token costs 5 % more, or 80 % */
             sp->cost[i] =
@@ -243,7 +243,7 @@ static void test_choice(void **state) {
         ig_session_cut(s, PROMPT);
     }
     for (unsigned i = 0; i < IG_SPEC_CLASSES; i++) sp->chance[i] = 0.02;
-    ig_spec_begin(sp);
+    ig_spec_begin(sp, IG_SPEC_AUTO);
     assert_int_equal(ig_spec_step(sp, 20, 100, &err), INGLE_OK);
     assert_int_equal(sp->held, 0);
     ig_spec_close(sp);
