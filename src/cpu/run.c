@@ -213,6 +213,17 @@ static bool grow_all(struct ig_cpu *c, uint32_t tokens, uint32_t wanted) {
            grow_route(c, &c->route, tokens);
 }
 
+/* More rows with logits, the other buffers stay. */
+static bool grow_wanted(struct ig_cpu *c, uint32_t wanted) {
+    for (unsigned i = IG_B_XO; i < IG_B_COUNT; i++) {
+        if (!c->plan->width[i]) continue;
+        ig_free(c->mem, c->buffer[i]);
+        c->buffer[i] = ig_calloc(c->mem, wanted, c->stride[i] * sizeof(float));
+        if (!c->buffer[i]) return false;
+    }
+    return true;
+}
+
 /* Room for a pass. Sizes go up in steps so that growth is rare. */
 static ingle_status grow(struct ig_cpu *c, uint32_t tokens, uint32_t wanted, ingle_error *err) {
     if (!wanted) wanted = 1;
@@ -222,8 +233,9 @@ static ingle_status grow(struct ig_cpu *c, uint32_t tokens, uint32_t wanted, ing
     uint32_t rows = c->max_wanted ? c->max_wanted : 1;
     while (rows < wanted) rows *= 2;
     wanted = rows;
-    free_buffers(c);
-    if (!grow_all(c, room, wanted)) {
+    bool few = tokens <= c->capacity && wanted <= c->capacity;
+    if (!few) free_buffers(c);
+    if (few ? !grow_wanted(c, wanted) : !grow_all(c, room, wanted)) {
         free_buffers(c);
         return ig_fail(err, INGLE_NO_MEMORY,
                        "close other programs, or use a smaller --batch or context",

@@ -418,6 +418,28 @@ def test_speculation_changes_no_text(cli, gguf, how):
         assert 0 <= result["accepted_tokens"] <= result["guessed_tokens"]
 
 
+def test_draft_model(cli, models, tmp_path):
+    model = models / "llama"
+    ask = ("run", model, "abc abc", "-n", 60, "--ignore-eos", "--temp", 0, "--json")
+    plain = json.loads(cli(*ask, "--speculate", "off").stdout)
+    for mode in "auto", "draft":
+        assert json.loads(cli(*ask, "--draft-model", models / "gemma2", "--speculate", mode).stdout)["text"] == plain["text"]
+    one_line_error(cli(*ask, "--draft-model", tmp_path / "none", code=None), "none")
+    one_line_error(cli(*ask, "--speculate", "draft", code=None), "no draft model")
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    file = other / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    vocab = tokenizer["model"]["vocab"]
+    a, b = [t for t in vocab if len(t) == 1 and t.isalpha() and t.isascii()][:2]
+    vocab[a], vocab[b] = vocab[b], vocab[a]
+    file.write_text(json.dumps(tokenizer))
+    one_line_error(cli(*ask, "--draft-model", other, code=None), f"'{a}' in")
+    vocab["<one more>"] = len(vocab)
+    file.write_text(json.dumps(tokenizer))
+    one_line_error(cli(*ask, "--draft-model", other, code=None), "its vocabulary has")
+
+
 def test_stop_texts(cli, gguf):
     whole = cli("run", gguf, "Hello", "-n", 60, "-s", 3, "--ignore-eos").stdout
     first, second = whole[10:12], whole[20:22]

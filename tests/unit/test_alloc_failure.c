@@ -145,7 +145,10 @@ static ingle_status sync_loaded(struct course *c, ingle_error *err) {
     memcpy(ids, held, n * sizeof *ids);
     return ingle_session_sync(c->session, ids, n, err);
 }
+/* With the model as its own draft. */
 static ingle_status open_engine(struct course *c, ingle_error *err) {
+    ingle_status s = ingle_options_set(c->options, "draft-model", c->path, err);
+    if (s) return s;
     return ingle_engine_open(&c->engine, c->model, c->options, err);
 }
 static ingle_status run(struct course *c, const char *json, ingle_error *err) {

@@ -84,8 +84,11 @@ struct trace {
     uint64_t guessed, accepted;
 };
 
-/* Samples OUT tokens behind a prompt; `force` guesses in each pass, -1 = plain steps. */
-static void generate(const ingle_model *m, const char *const *pairs, int force, struct trace *t) {
+/* Samples OUT tokens behind a prompt; `force` guesses in each pass, -1 = plain steps. With `draft`
+ * they are that model's, else the text's. */
+static void generate_with(const ingle_model *m, const char *const *pairs, int force,
+                          const char *draft, struct trace *t) {
+    struct ig_draft *d = NULL;
     struct ingle_session *s = open_session(m, pairs);
     struct ig_spec *sp = NULL;
     struct ig_sampler *sampler = NULL;
@@ -96,10 +99,11 @@ static void generate(const ingle_model *m, const char *const *pairs, int force, 
     assert_int_equal(ingle_session_sync(s, ids, PROMPT, &err), INGLE_OK);
     if (ig_session_sampler(s, s->options, &sampler, &err) != INGLE_OK) fail_msg("%s", err.message);
     for (int i = 0; i < PROMPT; i++) ig_sampler_accept(sampler, ids[i]);
+    if (draft && ig_draft_open(&d, s, golden(draft), &err) != INGLE_OK) fail_msg("%s", err.message);
     if (force >= 0) {
-        assert_int_equal(ig_spec_open(&sp, s, NULL, &err), INGLE_OK);
+        assert_int_equal(ig_spec_open(&sp, s, d, &err), INGLE_OK);
         sp->force = (uint32_t)force;
-        ig_spec_begin(sp, IG_SPEC_AUTO);
+        ig_spec_begin(sp, draft ? IG_SPEC_DRAFT : IG_SPEC_NGRAM);
     }
     for (uint32_t i = 0; i < OUT; i++) {
         assert_int_equal(ig_sampler_pick(sampler, s->logits, &t->ids[i], &err), INGLE_OK);
@@ -118,7 +122,12 @@ static void generate(const ingle_model *m, const char *const *pairs, int force, 
     assert_memory_equal(s->tokens + PROMPT, t->ids, sizeof t->ids);
     ig_sampler_close(sampler);
     ig_spec_close(sp);
+    ig_draft_close(d);
     ingle_session_close(s);
+}
+
+static void generate(const ingle_model *m, const char *const *pairs, int force, struct trace *t) {
+    generate_with(m, pairs, force, NULL, t);
 }
 
 static void expect_same(const struct trace *a, const struct trace *b) {
@@ -178,6 +187,85 @@ static void test_windows(void **state) {
         assert_true(got.guessed > 0);
         ingle_model_close(m);
     }
+}
+
+struct heard {
+    char text[4096];
+    size_t n;
+    int32_t output, guessed, accepted;
+};
+
+static int hear(void *ud, const ingle_event *e) {
+    struct heard *h = ud;
+    if (e->kind == INGLE_EVENT_TEXT && h->n + e->len < sizeof h->text) {
+        memcpy(h->text + h->n, e->text, e->len);
+        h->n += e->len;
+    }
+    h->output = e->output_tokens;
+    h->guessed = e->guessed_tokens;
+    h->accepted = e->accepted_tokens;
+    return 0;
+}
+
+/* ---- Draft models: all golden models have one vocabulary ---- */
+
+static void test_drafts(void **state) {
+    static const char *const pairs[][2] = {{"models/llama", "models/llama"},
+                                           {"models/gpt-oss", "models/mistral-swa"},
+                                           {"models/gemma2", "models/llama-256"},
+                                           {"models/mistral-swa", "models/gemma2"}};
+    static const char *const settings[][12] = {
+        {PLACE, "temperature", "0", NULL},
+        {PLACE, "temperature", "0.5", "seed", "8", "repeat-penalty", "1.2", NULL},
+        {PLACE, "mirostat", "2", "seed", "2", NULL}};
+    (void)state;
+    static struct trace want, got;
+    for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++) {
+        ingle_model *m = open_model(pairs[k][0]);
+        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+            generate(m, settings[i], -1, &want);
+            for (int force = 1; force <= 9; force += 4) {
+                generate_with(m, settings[i], force, pairs[k][1], &got);
+                expect_same(&want, &got);
+                assert_true(got.guessed > 0);
+                if (k == 0 && i == 0) assert_int_equal(got.accepted, got.guessed); /* of itself */
+            }
+        }
+        ingle_model_close(m);
+    }
+}
+
+static void test_draft_engine(void **state) {
+    static const char request[] = "{\"prompt\":\"once upon\",\"max_tokens\":100,\"temperature\":0,"
+                                  "\"ignore_eos\":true,\"speculate\":\"%s\"}";
+    static const char *const modes[] = {"off", "auto", "draft", "ngram"};
+    (void)state;
+    char path[512], json[256];
+    struct heard heard[4] = {0};
+    ingle_model *m = open_model("models/mistral-swa");
+    ingle_engine *e = NULL;
+    snprintf(path, sizeof path, "%s", golden("models/llama"));
+    ingle_options *o = options((const char *[]){"draft-model", path, NULL});
+    assert_int_equal(ingle_engine_open(&e, m, o, &err), INGLE_OK);
+    for (int i = 0; i < 4; i++) {
+        snprintf(json, sizeof json, request, modes[i]);
+        assert_int_equal(ingle_engine_run(e, json, strlen(json), hear, &heard[i], &err), INGLE_OK);
+        assert_memory_equal(heard[0].text, heard[i].text, sizeof heard[i].text);
+    }
+    ingle_engine_close(e);
+    assert_int_equal(ingle_options_set(o, "memory-limit", "2M", &err), INGLE_OK); /* for both */
+    assert_int_equal(ingle_engine_open(&e, m, o, &err), INGLE_NO_MEMORY);
+    assert_null(e);
+    ingle_options_free(o);
+    o = options((const char *[]){"draft-model", "no/such/model", NULL});
+    assert_int_equal(ingle_engine_open(&e, m, o, &err), INGLE_NOT_FOUND);
+    ingle_options_free(o);
+    assert_int_equal(ingle_engine_open(&e, m, NULL, &err), INGLE_OK);
+    snprintf(json, sizeof json, request, "draft");
+    assert_int_equal(ingle_engine_run(e, json, strlen(json), hear, &heard[0], &err),
+                     INGLE_BAD_REQUEST);
+    ingle_engine_close(e);
+    ingle_model_close(m);
 }
 
 /* What lies behind the end is no part of the timeline: it can be cut, saved, gone on with. */
@@ -253,24 +341,6 @@ static void test_choice(void **state) {
 
 /* ---- Requests ---- */
 
-struct heard {
-    char text[4096];
-    size_t n;
-    int32_t output, guessed, accepted;
-};
-
-static int hear(void *ud, const ingle_event *e) {
-    struct heard *h = ud;
-    if (e->kind == INGLE_EVENT_TEXT && h->n + e->len < sizeof h->text) {
-        memcpy(h->text + h->n, e->text, e->len);
-        h->n += e->len;
-    }
-    h->output = e->output_tokens;
-    h->guessed = e->guessed_tokens;
-    h->accepted = e->accepted_tokens;
-    return 0;
-}
-
 static void test_requests(void **state) {
     static const char format[] = "{\"prompt\":\"abcabcabcabc\",\"max_tokens\":%d,\"seed\":2,"
                                  "\"temperature\":%s,\"ignore_eos\":true,\"speculate\":\"%s\"%s}";
@@ -304,6 +374,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookup),         cmocka_unit_test(test_lookup_at_length),
         cmocka_unit_test(test_same_as_plain),  cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_drafts),         cmocka_unit_test(test_draft_engine),
         cmocka_unit_test(test_behind_the_end), cmocka_unit_test(test_choice),
         cmocka_unit_test(test_requests),
     };
