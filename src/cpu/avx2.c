@@ -20,6 +20,11 @@
 #include "cpu/dot_x86.inl"
 #include "cpu/quant.inl"
 
+#define PV_256
+#define PM_PRODUCTS "cpu/panel_tiles.inl"
+#define PM_FIND     ig_quant_panel_avx2
+#include "cpu/panel_many.inl"
+
 #define PL_PRODUCTS "cpu/panel_avx2.inl"
 #define PL_FIND     ig_quant_panel_avx2
 #include "cpu/panel_linear.inl"

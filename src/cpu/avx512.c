@@ -23,7 +23,7 @@
 #include "cpu/quant.inl"
 
 #define PV_VNNI
-#define PM_PRODUCTS "cpu/panel_vnni.inl"
+#define PM_PRODUCTS "cpu/panel_tiles.inl"
 #define PM_FIND     ig_quant_panel_avx512
 #include "cpu/panel_many.inl"
 

@@ -1,5 +1,5 @@
 /* Linear layers over panels of 16 rows for many inputs. Inputs are packed in tiles of PM_T (the
- * last may be PM_T / 2), so that a tile's products read from front to back: q [cols / 4][T][4],
+ * last may be PM_HALF), so that a tile's products read from front to back: q [cols / 4][T][4],
  * then c [n_c][T] words, then the scales d [cols / per][T]. What c holds follows from the type
  * (enum pm_extra): the corrections for codes that are weight + zero, with which the dots begin, or
  * the sums that the minima want.
@@ -35,18 +35,23 @@ enum pm_extra {
     PM_FLOAT_32 /* float: sum of 32 columns */
 };
 
+struct pm_stream { /* a tile's inputs at the first column of a slice */
+    const uint8_t *q, *c, *d;
+};
+
 struct pm_out { /* where a tile's sums go */
     float *y[PM_T_MAX];
     int n;    /* inputs; the rest of the tile is copies of the last */
+    int zero; /* of the codes */
     int from; /* rows before this one belong to the panel before */
     bool add; /* not the first slice */
 };
 
-typedef void (*pm_tile_fn)(const struct ig_panel *, const uint8_t *a, size_t cols,
+typedef void (*pm_tile_fn)(const struct ig_panel *, const struct pm_stream *, size_t cols,
                            const struct pm_out *);
 
 struct pm_kind {            /* how a block type is multiplied */
-    pm_tile_fn half, whole; /* tiles of PM_T / 2 and PM_T; NULL: no product for such codes */
+    pm_tile_fn half, whole; /* tiles of PM_HALF and PM_T; NULL: no product for such codes */
     enum pm_extra extra;
     bool scale_pairs; /* panel->min gets scales of neighbouring groups, two by two */
 };
@@ -175,7 +180,7 @@ struct pm_job {
 };
 
 static int pm_tile_size(uint32_t left) {
-    return left > PM_T / 2 ? PM_T : PM_T / 2;
+    return left > PM_HALF ? PM_T : PM_HALF;
 }
 
 static void pm_pack(struct pm_job *m) {
@@ -196,24 +201,22 @@ static void pm_pack(struct pm_job *m) {
             pm_pack_tile(s->packed + m->stride * i, in, PM_T, m->cols, m->per, m->kind.extra,
                          m->type->zero);
         else
-            pm_pack_tile(s->packed + m->stride * i, in, PM_T / 2, m->cols, m->per, m->kind.extra,
+            pm_pack_tile(s->packed + m->stride * i, in, PM_HALF, m->cols, m->per, m->kind.extra,
                          m->type->zero);
         i += (uint32_t)T;
     }
 }
 
-/* The minima of groups of 32, or the scales of any groups, two by two. */
+/* panel->min: the minima of groups of 32, or the scales of any groups, two by two. */
 static void pm_pair(const struct pm_job *m, struct ig_panel *p, size_t cols) {
-    pv low = pv_set32(0xFFFF);
+    const int32_t *from =
+        m->kind.scale_pairs ? p->scale[0] : (const int32_t *)(const void *)p->min[0];
     size_t pairs = cols / m->j->type->group / 2;
-    for (size_t i = 0; i < pairs; i++) PM_EACH(h, PV_N) {
-            const void *a = m->kind.scale_pairs ? (const void *)&p->scale[2 * i][h * PV_LANES]
-                                                : (const void *)p->min[2 * i][h * PV_LANES];
-            const void *b = m->kind.scale_pairs ? (const void *)&p->scale[2 * i + 1][h * PV_LANES]
-                                                : (const void *)p->min[2 * i + 1][h * PV_LANES];
-            pv_store(p->min[i][h * PV_LANES],
-                     pv_or(pv_and(pv_load(a), low), pv_shl32(pv_load(b), 16)));
-        }
+    for (size_t i = 0; i < 16 * pairs; i += PV_LANES) {
+        const int32_t *a = from + i / 16 * 32 + i % 16;
+        pv low = pv_and(pv_load(a), pv_set32(0xFFFF)), high = pv_shl32(pv_load(a + 16), 16);
+        pv_store(&p->min[0][0][0] + 2 * i, pv_or(low, high));
+    }
 }
 
 static void pm_fill(const struct pm_job *m, uint32_t row) {
@@ -247,7 +250,7 @@ static void pm_ahead(const struct pm_job *m, uint32_t row, size_t *line, size_t 
 static void pm_panel(const struct pm_job *m, uint32_t row, int from) {
     const struct ig_linear *j = m->j;
     const struct pm_scratch *s = j->scratch;
-    struct pm_out o = {.from = from, .add = m->slice != 0};
+    struct pm_out o = {.zero = m->type->zero, .from = from, .add = m->slice != 0};
     size_t line = 0, ahead = IG_PANEL_ROWS * m->cols / 32 * PM_T / m->n + 1;
     for (uint32_t i = 0; i < m->n;) {
         int T = pm_tile_size(m->n - i);
@@ -257,8 +260,10 @@ static void pm_panel(const struct pm_job *m, uint32_t row, int from) {
             __builtin_prefetch(o.y[t], 1);
         }
         pm_ahead(m, row + IG_PANEL_ROWS, &line, ahead);
-        (T == PM_T ? m->kind.whole : m->kind.half)(s->panel, s->packed + m->stride * i, m->cols,
-                                                   &o);
+        struct pm_stream a = {.q = s->packed + m->stride * i};
+        a.c = a.q + m->cols * (size_t)T;
+        a.d = a.c + 4 * pm_extra_count(m->kind.extra, m->cols) * (size_t)T;
+        (T == PM_T ? m->kind.whole : m->kind.half)(s->panel, &a, m->cols, &o);
         i += (uint32_t)T;
     }
 }
