@@ -17,15 +17,6 @@ PL_FN void pl_dot(const struct ig_panel *p, size_t k, int steps, const int8_t *c
     }
 }
 
-/* The same for a group whose dot was taken while its rows were read (ig_quant_panel_avx512_one). */
-PL_FN void pl_group(const struct ig_panel *p, size_t k, int steps, size_t group,
-                    const int8_t *const *a, __m512i *i, int T, bool one) {
-    if (one)
-        i[0] = _mm512_add_epi32(i[0], _mm512_load_si512(p->q[group]));
-    else
-        pl_dot(p, k, steps, a, i, T);
-}
-
 PL_FN void pl_unit(__m512 *f, __m512 d, __m512 m, const float *da, __m512i i, __m512i mins,
                    bool has_min) {
     __m512 x = _mm512_set1_ps(*da);
@@ -35,7 +26,7 @@ PL_FN void pl_unit(__m512 *f, __m512 d, __m512 m, const float *da, __m512i i, __
 
 /* One float step per 32 columns */
 PL_FN void pl_mul_32(const struct ig_panel *p, int zero, const struct pl_inputs *in, size_t cols,
-                     float (*acc)[16], int T, bool has_min, bool one) {
+                     float (*acc)[16], int T, bool has_min) {
     const __m512i none = _mm512_setzero_si512(), ones = _mm512_set1_epi16(1),
                   z = _mm512_set1_epi16((short)-zero);
     __m512 f[PL_MAX], m = _mm512_setzero_ps();
@@ -44,7 +35,7 @@ PL_FN void pl_mul_32(const struct ig_panel *p, int zero, const struct pl_inputs 
         __m512i i[PL_MAX];
         PL_EACH(t, T)
         i[t] = has_min ? none : _mm512_dpwssd_epi32(none, z, pl_dword(in->sum[t] + 2 * u));
-        pl_group(p, 8 * u, 8, u, in->q, i, T, one);
+        pl_dot(p, 8 * u, 8, in->q, i, T);
         __m512 d = _mm512_load_ps(p->d[u]);
         if (has_min) m = _mm512_load_ps(p->dmin[u]);
         PL_EACH(t, T) {
@@ -58,7 +49,7 @@ PL_FN void pl_mul_32(const struct ig_panel *p, int zero, const struct pl_inputs 
 
 /* One float step per 16 columns, activations still scaled per 32 */
 PL_FN void pl_mul_16(const struct ig_panel *p, int zero, const struct pl_inputs *in, size_t cols,
-                     float (*acc)[16], int T, bool one) {
+                     float (*acc)[16], int T) {
     const __m512i none = _mm512_setzero_si512();
     const __m512i z[2] = {_mm512_set1_epi32(-zero & 0xFFFF), _mm512_set1_epi32(-zero * 0x10000)};
     __m512 f[PL_MAX];
@@ -66,7 +57,7 @@ PL_FN void pl_mul_16(const struct ig_panel *p, int zero, const struct pl_inputs 
     for (size_t u = 0; u < cols / 16; u++) {
         __m512i i[PL_MAX];
         PL_EACH(t, T) i[t] = _mm512_dpwssd_epi32(none, z[u & 1], pl_dword(in->sum[t] + u / 2 * 2));
-        pl_group(p, 4 * u, 4, u, in->q, i, T, one);
+        pl_dot(p, 4 * u, 4, in->q, i, T);
         PL_EACH(t, T)
         pl_unit(&f[t], _mm512_load_ps(p->d[u]), _mm512_setzero_ps(), in->d[t] + u / 2, i[t], none,
                 false);
@@ -76,7 +67,7 @@ PL_FN void pl_mul_16(const struct ig_panel *p, int zero, const struct pl_inputs 
 
 /* One float step per 256 columns, integer scales per `group` */
 PL_FN void pl_mul_256(const struct ig_panel *p, int zero, const struct pl_inputs *in, size_t cols,
-                      float (*acc)[16], int T, int group, bool has_min, bool one) {
+                      float (*acc)[16], int T, int group, bool has_min) {
     const __m512i none = _mm512_setzero_si512(), both = _mm512_set1_epi16((short)-zero);
     const __m512i z[2] = {_mm512_set1_epi32(-zero & 0xFFFF), _mm512_set1_epi32(-zero * 0x10000)};
     for (size_t b = 0; b < cols / 256; b++) {
@@ -90,8 +81,7 @@ PL_FN void pl_mul_256(const struct ig_panel *p, int zero, const struct pl_inputs
                 i[t] = has_min ? none
                                : _mm512_dpwssd_epi32(none, group == 32 ? both : z[h],
                                                      pl_dword(in->sum[t] + 2 * u));
-                pl_group(p, 8 * u + 4 * (size_t)h, group / 4, group == 32 ? u : 2 * u + (size_t)h,
-                         in->q, i, T, one);
+                pl_dot(p, 8 * u + 4 * (size_t)h, group / 4, in->q, i, T);
                 PL_EACH(t, T) total[t] = _mm512_add_epi32(total[t], _mm512_mullo_epi32(i[t], s));
             }
             if (!has_min) continue;
@@ -120,20 +110,13 @@ enum { PL_LOG_MAX = 3 };
     PL_TILE(name, 4, call)                                                                         \
     PL_TILE(name, 8, call)                                                                         \
     static const pl_tile_fn name[] = {name##_1, name##_2, name##_4, name##_8};
-PL_TILES(pl_32, pl_mul_32(p, zero, in, cols, acc, N, false, false))
-PL_TILE(pl_32_one, 1, pl_mul_32(p, zero, in, cols, acc, N, false, true))
-PL_TILES(pl_32_min, pl_mul_32(p, zero, in, cols, acc, N, true, false))
-PL_TILE(pl_32_min_one, 1, pl_mul_32(p, zero, in, cols, acc, N, true, true))
-PL_TILES(pl_16, pl_mul_16(p, zero, in, cols, acc, N, false))
-PL_TILE(pl_16_one, 1, pl_mul_16(p, zero, in, cols, acc, N, true))
-PL_TILES(pl_256_32, pl_mul_256(p, zero, in, cols, acc, N, 32, false, false))
-PL_TILE(pl_256_32_one, 1, pl_mul_256(p, zero, in, cols, acc, N, 32, false, true))
-PL_TILES(pl_256_32_min, pl_mul_256(p, zero, in, cols, acc, N, 32, true, false))
-PL_TILE(pl_256_32_min_one, 1, pl_mul_256(p, zero, in, cols, acc, N, 32, true, true))
-PL_TILES(pl_256_16, pl_mul_256(p, zero, in, cols, acc, N, 16, false, false))
-PL_TILE(pl_256_16_one, 1, pl_mul_256(p, zero, in, cols, acc, N, 16, false, true))
-PL_TILES(pl_256_16_min, pl_mul_256(p, zero, in, cols, acc, N, 16, true, false))
-PL_TILE(pl_256_16_min_one, 1, pl_mul_256(p, zero, in, cols, acc, N, 16, true, true))
+PL_TILES(pl_32, pl_mul_32(p, zero, in, cols, acc, N, false))
+PL_TILES(pl_32_min, pl_mul_32(p, zero, in, cols, acc, N, true))
+PL_TILES(pl_16, pl_mul_16(p, zero, in, cols, acc, N))
+PL_TILES(pl_256_32, pl_mul_256(p, zero, in, cols, acc, N, 32, false))
+PL_TILES(pl_256_32_min, pl_mul_256(p, zero, in, cols, acc, N, 32, true))
+PL_TILES(pl_256_16, pl_mul_256(p, zero, in, cols, acc, N, 16, false))
+PL_TILES(pl_256_16_min, pl_mul_256(p, zero, in, cols, acc, N, 16, true))
 
 /* NULL: no product for such codes (types with minima have zero = 0, which these rely on) */
 static const pl_tile_fn *pl_tiles(const struct ig_quant *t, int top) {
@@ -143,12 +126,3 @@ static const pl_tile_fn *pl_tiles(const struct ig_quant *t, int top) {
     if (t->group == 32) return t->has_min ? pl_256_32_min : pl_256_32;
     return t->has_min ? pl_256_16_min : pl_256_16;
 }
-
-/* For panels of dots */
-static pl_tile_fn pl_one(const struct ig_quant *t) {
-    if (t->unit == 16) return pl_16_one_1;
-    if (t->unit == 32) return t->has_min ? pl_32_min_one_1 : pl_32_one_1;
-    if (t->group == 32) return t->has_min ? pl_256_32_min_one_1 : pl_256_32_one_1;
-    return t->has_min ? pl_256_16_min_one_1 : pl_256_16_one_1;
-}
-#define PL_ONE ig_quant_panel_avx512_one

@@ -72,7 +72,6 @@ static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t,
         memset(s->acc, 0, n * sizeof *s->acc);
         for (size_t k = slice; k < end; k += IG_PANEL_COLS) {
             size_t cols = end - k < IG_PANEL_COLS ? end - k : IG_PANEL_COLS;
-            s->panel.a = j->act.q + j->act.q_stride * ig_linear_x(j, first) + k;
             s->panel.ahead = k + cols < j->cols
                                  ? cols / j->type->block * j->type->bytes
                                  : 16 * j->row_bytes - k / j->type->block * j->type->bytes;
@@ -88,6 +87,9 @@ static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t,
 static size_t pl_scratch_bytes(uint32_t cols) {
     size_t rest = lq_scratch_bytes(cols);
     if (rest < sizeof(struct pl_scratch)) rest = sizeof(struct pl_scratch);
+#ifdef FEW_FIND
+    if (rest < few_scratch_bytes(cols)) rest = few_scratch_bytes(cols);
+#endif
 #ifdef PM_FIND
     if (rest < pm_scratch_bytes(cols)) rest = pm_scratch_bytes(cols);
 #endif
@@ -95,8 +97,11 @@ static size_t pl_scratch_bytes(uint32_t cols) {
 }
 
 static void pl_linear(const struct ig_linear *j) {
+#ifdef FEW_FIND
+    if (few_linear(j)) return;
+#endif
 #ifdef PM_FIND
-    if (j->n > PL_MAX && pm_linear(j)) return;
+    if (j->n > IG_FEW_MAX && pm_linear(j)) return;
 #endif
     const struct ig_panel_type *t = PL_FIND(j->type);
     const pl_tile_fn *tiles = t ? pl_tiles(j->type, t->top) : NULL;
@@ -104,11 +109,6 @@ static void pl_linear(const struct ig_linear *j) {
         lq_linear(j);
         return;
     }
-#ifdef PL_ONE /* one input: dots as the rows are read, no panel of codes between */
-    const struct ig_panel_type *dots = j->n == 1 ? PL_ONE(j->type) : NULL;
-    pl_tile_fn finish = pl_one(j->type);
-    if (dots) t = dots, tiles = &finish;
-#endif
     for (uint32_t first = 0; first < j->n; first += PL_TOKENS) {
         uint32_t n = j->n - first < PL_TOKENS ? j->n - first : PL_TOKENS;
         /* the last panel may cover rows of the one before again: same bits, same thread */

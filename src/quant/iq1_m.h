@@ -25,7 +25,27 @@ IG_DECODE(iq1_m)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq1_m)
+static void iq1_m_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    unsigned half = 0;
+    for (size_t w = 0; w < 4; w++) {
+        unsigned word = load16(b + 48 + 2 * w);
+        half |= word >> 12 << 4 * w;
+        for (size_t i = 0; i < 4; i++)
+            t->scale[row][4 * w + i] = (int16_t)(2 * (word >> 3 * i & 7) + 1);
+    }
+    t->d[row] = half_float((uint16_t)half) * 0.125f;
+    for (size_t g = 0; g < 8; g++) {
+        unsigned high = load16(b + 32 + 2 * g);
+        W_TIMES(r, 4)
+        memcpy(q + 32 * g + 8 * r, ig_quant_grid_iq1_s[b[4 * g + r] | (high << 8 >> 4 * r & 0x700)],
+               8);
+        w_put_signs(t, row, g,
+                    (high >> 3 & 1) * 0xFF | (high >> 7 & 1) * 0xFF00 |
+                        (high >> 11 & 1) * 0xFF0000 | (high >> 15 & 1) * 0xFF000000);
+    }
+}
+W_BY_BOOK(iq1_m, W_SHIFTS)
 #endif
 
 #ifdef IG_PART_GOLDEN

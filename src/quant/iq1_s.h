@@ -22,7 +22,19 @@ IG_DECODE(iq1_s)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq1_s)
+static void iq1_s_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    t->d[row] = half_float(load16(b)) * 0.125f;
+    for (size_t g = 0; g < 8; g++) {
+        unsigned word = load16(b + 34 + 2 * g);
+        t->scale[row][g] = (int16_t)(2 * (word >> 12 & 7) + 1);
+        w_put_signs(t, row, g, word & 0x8000 ? UINT32_MAX : 0);
+        W_TIMES(r, 4)
+        memcpy(q + 32 * g + 8 * r,
+               ig_quant_grid_iq1_s[b[2 + 4 * g + r] | (word << 9 >> (1 + 3 * r) & 0x700)], 8);
+    }
+}
+W_BY_BOOK(iq1_s, W_SHIFTS)
 #endif
 
 #ifdef IG_PART_GOLDEN

@@ -21,7 +21,20 @@ IG_DECODE(iq2_s)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq2_s)
+static void iq2_s_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    t->d[row] = half_float(load16(b)) * 0.125f;
+    for (size_t g = 0; g < 8; g++) {
+        unsigned high = b[66 + g];
+        W_TIMES(r, 4)
+        memcpy(q + 32 * g + 8 * r,
+               ig_quant_grid_iq2_s[b[2 + 4 * g + r] | (high << (8 - 2 * r) & 0x300)], 8);
+        w_put_signs(t, row, g, load32(b + 34 + 4 * g));
+        t->scale[row][2 * g] = (int16_t)(2 * (b[74 + g] & 15) + 1);
+        t->scale[row][2 * g + 1] = (int16_t)(2 * (b[74 + g] >> 4) + 1);
+    }
+}
+W_BY_BOOK(iq2_s, W_SIGNS)
 #endif
 
 #ifdef IG_PART_GOLDEN

@@ -25,7 +25,22 @@ IG_DECODE(iq2_xs)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq2_xs)
+static void iq2_xs_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    t->d[row] = half_float(load16(b)) * 0.125f;
+    for (size_t g = 0; g < 8; g++) {
+        uint32_t signs = 0;
+        W_TIMES(r, 4) {
+            unsigned word = load16(b + 2 + 8 * g + 2 * r);
+            memcpy(q + 32 * g + 8 * r, ig_quant_grid_iq2_xs[word & 511], 8);
+            signs |= (uint32_t)ig_quant_signs[word >> 9] << 8 * r;
+        }
+        w_put_signs(t, row, g, signs);
+        t->scale[row][2 * g] = (int16_t)(2 * (b[66 + g] & 15) + 1);
+        t->scale[row][2 * g + 1] = (int16_t)(2 * (b[66 + g] >> 4) + 1);
+    }
+}
+W_BY_BOOK(iq2_xs, W_SIGNS)
 #endif
 
 #ifdef IG_PART_GOLDEN

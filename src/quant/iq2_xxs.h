@@ -27,7 +27,18 @@ IG_DECODE(iq2_xxs)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq2_xxs)
+static void iq2_xxs_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    t->d[row] = half_float(load16(b)) * 0.125f;
+    for (size_t g = 0; g < 8; g++) {
+        const uint8_t *index = b + 2 + 8 * g;
+        uint32_t word = load32(index + 4);
+        W_TIMES(r, 4) memcpy(q + 32 * g + 8 * r, ig_quant_grid_iq2_xxs[index[r]], 8);
+        t->scale[row][g] = (int16_t)(2 * (word >> 28) + 1);
+        w_put_signs(t, row, g, even_signs(word));
+    }
+}
+W_BY_BOOK(iq2_xxs, W_SIGNS)
 #endif
 
 #ifdef IG_PART_GOLDEN

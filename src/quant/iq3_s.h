@@ -30,7 +30,19 @@ IG_DECODE(iq3_s)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq3_s)
+static void iq3_s_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    t->d[row] = half_float(load16(b));
+    for (size_t g = 0; g < 8; g++) {
+        unsigned high = b[66 + g];
+        W_TIMES(r, 8)
+        memcpy(q + 32 * g + 4 * r,
+               ig_quant_grid_iq3_s[b[2 + 8 * g + r] | (high << (8 - r) & 0x100)], 4);
+        t->scale[row][g] = (int16_t)(2 * (b[106 + g / 2] >> (g & 1) * 4 & 15) + 1);
+        w_put_signs(t, row, g, load32(b + 74 + 4 * g));
+    }
+}
+W_BY_BOOK(iq3_s, W_SIGNS)
 #endif
 
 #ifdef IG_PART_GOLDEN

@@ -32,7 +32,18 @@ IG_DECODE(iq3_xxs)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(iq3_xxs)
+static void iq3_xxs_take(const uint8_t *b, struct w_taken *t, size_t row) {
+    uint8_t *q = t->q[row];
+    t->d[row] = half_float(load16(b)) * 0.25f;
+    for (size_t g = 0; g < 8; g++) {
+        uint32_t word = load32(b + 66 + 4 * g);
+        W_TIMES(r, 8)
+        memcpy(q + 32 * g + 4 * r, ig_quant_grid_iq3_xxs[b[2 + 8 * g + r]], 4);
+        t->scale[row][g] = (int16_t)(2 * (word >> 28) + 1);
+        w_put_signs(t, row, g, even_signs(word));
+    }
+}
+W_BY_BOOK(iq3_xxs, W_SIGNS)
 #endif
 
 #ifdef IG_PART_GOLDEN

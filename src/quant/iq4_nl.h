@@ -20,19 +20,22 @@ IG_DECODE(iq4_nl)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { iq4_nl_TOP = 255, iq4_nl_ZERO = 128, iq4_nl_ONE = 1 };
-static void iq4_nl_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-    const w16 table = w_table(ig_quant_values_iq4);
+enum { iq4_nl_TOP = 255, iq4_nl_ZERO = 128 };
+W_FN void iq4_nl_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
+    const w16 table = w_code(w_table(ig_quant_values_iq4));
     for (size_t b = 0; b < blocks; b++, w += iq4_nl_BYTES) {
-        w_ahead(w, stride, p, 0);
-        w16 x[4];
-        w_store_half(p->d[b], w_first(w, stride));
+        w_ahead(w, stride, o, 0);
+        w16 x[4], d = w_first(w, stride);
         w_load4(w + 2, stride, x);
-        w_sum sum = w_begin();
-        w_put_looked_up(p, 8 * b, x, table, &sum);
-        w_end(p, b, sum);
+        w_sum sum = w_start(o, 0, T);
+        W_EACH(c, 4) {
+            w_put32(o, (size_t)c, w_lut(table, w_and(x[c], w_set8(15))), &sum, T);
+            w_put32(o, 4 + (size_t)c, w_lut(table, w_bits(x[c], 4, 15)), &sum, T);
+        }
+        w_step(o, w_half(d), w_half(d), false, &sum, T);
     }
 }
+W_FORMS(iq4_nl)
 #endif
 
 #ifdef IG_PART_ENCODE

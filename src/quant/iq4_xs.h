@@ -27,28 +27,31 @@ IG_DECODE(iq4_xs)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { iq4_xs_TOP = 255, iq4_xs_ZERO = 128, iq4_xs_ONE = 1 };
-static void iq4_xs_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-    const w16 table = w_table(ig_quant_values_iq4);
+enum { iq4_xs_TOP = 255, iq4_xs_ZERO = 128 };
+W_FN void iq4_xs_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
+    const w16 table = w_code(w_table(ig_quant_values_iq4));
     for (size_t b = 0; b < blocks; b++, w += iq4_xs_BYTES) {
         w16 x[4], head[4], low, high;
         w_load4(w, stride, head);
-        w_store_half(p->d[b], head[0]);
         low = head[1];
         high = w_shr32(head[0], 16);
         for (size_t g = 0; g < 8; g++) {
-            if (g % 3 == 0) w_ahead(w, stride, p, 64 * (g / 3));
+            if (g % 3 == 0) w_ahead(w, stride, o, 64 * (g / 3));
             w16 s = w_or(w_and(low, w_set32(15)), w_and(w_shl32(high, 4), w_set32(48)));
-            w_store(p->scale[8 * b + g], w_sub32(s, w_set32(32)));
             low = w_shr32(low, 4);
             high = w_shr32(high, 2);
             w_load4(w + 8 + 16 * g, stride, x);
-            w_sum sum = w_begin();
-            w_put_looked_up(p, 64 * b + 8 * g, x, table, &sum);
-            w_end(p, 8 * b + g, sum);
+            w_sum sum = w_begin(o, g, T);
+            W_EACH(c, 4) {
+                w_put(o, 8 * g + (size_t)c, w_lut(table, w_and(x[c], w_set8(15))), &sum, T);
+                w_put(o, 8 * g + 4 + (size_t)c, w_lut(table, w_bits(x[c], 4, 15)), &sum, T);
+            }
+            w_scaled(o, g, 32, &sum, w_sub32(s, w_set32(32)), T);
         }
+        w_unit(o, w_half(head[0]), w_half(head[0]), false, T);
     }
 }
+W_FORMS(iq4_xs)
 #endif
 
 #ifdef IG_PART_ENCODE

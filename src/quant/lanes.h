@@ -5,6 +5,7 @@
 #define IG_QUANT_LANES_H
 
 #include <immintrin.h>
+#include "quant/few.h"
 #include "quant/panel.h"
 #include "quant/parts.h"
 
@@ -15,18 +16,20 @@
 
 typedef __m512i w16;
 
-#define W_ROWS(p, stride, i)                                                                       \
-    _mm512_mask_broadcast_i32x4(                                                                   \
-        _mm512_mask_broadcast_i32x4(                                                               \
-            _mm512_mask_broadcast_i32x4(_mm512_castsi128_si512(W_LOAD128((p) + (i) * (stride))),   \
-                                        0x00F0, W_LOAD128((p) + (4 + (i)) * (stride))),            \
-            0x0F00, W_LOAD128((p) + (8 + (i)) * (stride))),                                        \
-        0xF000, W_LOAD128((p) + (12 + (i)) * (stride)))
+#define W_PAIR(p, q) _mm256_inserti128_si256(_mm256_castsi128_si256(W_LOAD128(p)), W_LOAD128(q), 1)
+/* Rows i, i + 4, i + 8, i + 12, from the addresses of rows 0, 4, 8, 12 */
+#define W_ROWS(p, at)                                                                              \
+    _mm512_inserti64x4(_mm512_castsi256_si512(W_PAIR(p##0 + (at), p##4 + (at))),                   \
+                       W_PAIR(p##8 + (at), p##12 + (at)), 1)
 
 /* 16 bytes of each row: out[c] holds bytes 4c..4c+3 */
 W_FN void w_load4(const uint8_t *p, size_t stride, w16 out[4]) {
-    w16 z0 = W_ROWS(p, stride, 0), z1 = W_ROWS(p, stride, 1), z2 = W_ROWS(p, stride, 2),
-        z3 = W_ROWS(p, stride, 3);
+    const uint8_t *p0 = p, *p4 = p + 4 * stride, *p8 = p + 8 * stride, *p12 = p + 12 * stride;
+    size_t three = 3 * stride;
+    /* else compilers keep sixteen addresses, most of them in memory */
+    __asm__("" : "+r"(p4), "+r"(p8), "+r"(p12), "+r"(three));
+    w16 z0 = W_ROWS(p, 0), z1 = W_ROWS(p, stride), z2 = W_ROWS(p, 2 * stride),
+        z3 = W_ROWS(p, three);
     w16 a = _mm512_unpacklo_epi32(z0, z1), b = _mm512_unpacklo_epi32(z2, z3);
     w16 c = _mm512_unpackhi_epi32(z0, z1), d = _mm512_unpackhi_epi32(z2, z3);
     out[0] = _mm512_unpacklo_epi64(a, b);
@@ -64,6 +67,32 @@ W_FN w16 w_add8(w16 a, w16 b) {
 W_FN w16 w_andnot(w16 a, w16 b) {
     return _mm512_andnot_si512(a, b);
 } /* ~a & b */
+W_FN w16 w_sub8(w16 a, w16 b) {
+    return _mm512_sub_epi8(a, b);
+}
+W_FN w16 w_less8(w16 a, w16 b) { /* unsigned, not below 0 */
+    return _mm512_subs_epu8(a, b);
+}
+W_FN w16 w_mean8(w16 a, w16 b) { /* unsigned, rounded up */
+    return _mm512_avg_epu8(a, b);
+}
+/* -q where the sign's bit is 1; 256 of them */
+W_FN void w_apply_signs(uint8_t *q, const uint64_t *signs) {
+    for (int i = 0; i < 4; i++) {
+        w16 x = _mm512_loadu_si512(q + 64 * i);
+        _mm512_storeu_si512(q + 64 * i,
+                            _mm512_mask_sub_epi8(x, signs[i], _mm512_setzero_si512(), x));
+    }
+}
+/* 8 q + 1, or 8 q - 1 where the bit is 1 */
+W_FN void w_apply_shifts(uint8_t *q, const uint64_t *signs) {
+    const w16 up = _mm512_set1_epi8(-8), one = _mm512_set1_epi8(1);
+    for (int i = 0; i < 4; i++) {
+        w16 x = _mm512_and_si512(_mm512_slli_epi16(_mm512_loadu_si512(q + 64 * i), 3), up);
+        w16 shift = _mm512_mask_blend_epi8(signs[i], one, _mm512_set1_epi8(-1));
+        _mm512_storeu_si512(q + 64 * i, _mm512_add_epi8(x, shift));
+    }
+}
 W_FN w16 w_sub32(w16 a, w16 b) {
     return _mm512_sub_epi32(a, b);
 }
@@ -78,9 +107,25 @@ W_FN w16 w_max32(w16 a, w16 b) {
 #define w_shr32(x, n) _mm512_srli_epi32(x, (unsigned)(n))
 #define w_shl32(x, n) _mm512_slli_epi32(x, (unsigned)(n))
 #define w_sar32(x, n) _mm512_srai_epi32(x, (unsigned)(n))
+typedef __m512 w16f;
 /* the low half of each lane, as halves, to floats */
-W_FN void w_store_half(float *p, w16 x) {
-    _mm512_storeu_ps(p, _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x)));
+W_FN w16f w_half(w16 x) {
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x));
+}
+W_FN w16f w_as_float(w16 x) {
+    return _mm512_castsi512_ps(x);
+}
+W_FN w16f w_times(w16f x, float f) {
+    return _mm512_mul_ps(x, _mm512_set1_ps(f));
+}
+W_FN void w_store_float(float *p, w16f x) {
+    _mm512_storeu_ps(p, x);
+}
+W_FN w16 w_load(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+W_FN w16f w_load_float(const float *p) {
+    return _mm512_loadu_ps(p);
 }
 
 #else
@@ -132,6 +177,10 @@ W_BOTH(w_and, _mm256_and_si256)
 W_BOTH(w_andnot, _mm256_andnot_si256) /* ~a & b */
 W_BOTH(w_or, _mm256_or_si256)
 W_BOTH(w_xor, _mm256_xor_si256)
+W_BOTH(w_add8, _mm256_add_epi8)
+W_BOTH(w_sub8, _mm256_sub_epi8)
+W_BOTH(w_less8, _mm256_subs_epu8) /* unsigned, not below 0 */
+W_BOTH(w_mean8, _mm256_avg_epu8)  /* unsigned, rounded up */
 W_BOTH(w_sub32, _mm256_sub_epi32)
 W_BOTH(w_mul32, _mm256_mullo_epi32)
 W_BOTH(w_max32, _mm256_max_epi32)
@@ -141,25 +190,62 @@ W_BOTH(w_max32, _mm256_max_epi32)
 #define w_shr32(x, n) ((w16){_mm256_srli_epi32((x).a, n), _mm256_srli_epi32((x).b, n)})
 #define w_shl32(x, n) ((w16){_mm256_slli_epi32((x).a, n), _mm256_slli_epi32((x).b, n)})
 #define w_sar32(x, n) ((w16){_mm256_srai_epi32((x).a, n), _mm256_srai_epi32((x).b, n)})
+W_FN __m256i w_mask(const uint64_t *signs,
+                    int i) { /* bytes of ones where the bit is 1; the i-th 32 */
+    const __m256i byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202,
+                                            0x0303030303030303),
+                  bit = _mm256_set1_epi64x((long long)0x8040201008040201u);
+    uint32_t s = (uint32_t)(signs[i / 2] >> 32 * (i & 1));
+    __m256i m = _mm256_shuffle_epi8(_mm256_set1_epi32((int)s), byte);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(m, bit), bit);
+}
+/* -q where the sign's bit is 1; 256 of them */
+W_FN void w_apply_signs(uint8_t *q, const uint64_t *signs) {
+    for (int i = 0; i < 8; i++) {
+        __m256i m = w_mask(signs, i), *at = (__m256i *)(void *)(q + 32 * i);
+        __m256i x = _mm256_loadu_si256(at);
+        _mm256_storeu_si256(at, _mm256_sub_epi8(_mm256_xor_si256(x, m), m));
+    }
+}
+/* 8 q + 1, or 8 q - 1 where the bit is 1 */
+W_FN void w_apply_shifts(uint8_t *q, const uint64_t *signs) {
+    const __m256i up = _mm256_set1_epi8(-8), one = _mm256_set1_epi8(1);
+    for (int i = 0; i < 8; i++) {
+        __m256i m = w_mask(signs, i), *at = (__m256i *)(void *)(q + 32 * i);
+        __m256i x = _mm256_and_si256(_mm256_slli_epi16(_mm256_loadu_si256(at), 3), up);
+        _mm256_storeu_si256(at, _mm256_add_epi8(x, _mm256_or_si256(m, one)));
+    }
+}
 W_FN __m256 w_half8(__m256i x) {
     x = _mm256_and_si256(x, _mm256_set1_epi32(0xFFFF));
     __m128i h = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     return _mm256_cvtph_ps(h);
 }
-W_FN void w_store_half(float *p, w16 x) {
-    _mm256_storeu_ps(p, w_half8(x.a));
-    _mm256_storeu_ps(p + 8, w_half8(x.b));
+typedef struct {
+    __m256 a, b;
+} w16f;
+W_FN w16f w_half(w16 x) {
+    return (w16f){w_half8(x.a), w_half8(x.b)};
+}
+W_FN w16f w_as_float(w16 x) {
+    return (w16f){_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)};
+}
+W_FN w16f w_times(w16f x, float f) {
+    return (w16f){_mm256_mul_ps(x.a, _mm256_set1_ps(f)), _mm256_mul_ps(x.b, _mm256_set1_ps(f))};
+}
+W_FN void w_store_float(float *p, w16f x) {
+    _mm256_storeu_ps(p, x.a);
+    _mm256_storeu_ps(p + 8, x.b);
+}
+W_FN w16 w_load(const void *p) {
+    const __m256i *v = p;
+    return (w16){_mm256_loadu_si256(v), _mm256_loadu_si256(v + 1)};
+}
+W_FN w16f w_load_float(const float *p) {
+    return (w16f){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
 
 #endif
-
-/* Prefetches a cache line of each row, `at` bytes into what will be wanted next. Spread these over
- * the work: the queue of outstanding lines is short. Into the second cache; the first is full of
- * panel. */
-W_FN void w_ahead(const uint8_t *w, size_t stride, const struct ig_panel *p, size_t at) {
-    for (size_t r = 0; r < 16; r++)
-        _mm_prefetch((const char *)w + p->ahead + r * stride + at, _MM_HINT_T1);
-}
 
 /* The first or the last 4 of 16 bytes of each row */
 W_FN w16 w_first(const uint8_t *p, size_t stride) {
@@ -178,130 +264,12 @@ W_FN w16 w_last(const uint8_t *p, size_t stride) {
 #define w_bits(x, n, mask)    w_and(w_shr16(x, n), w_set8(mask))
 #define w_bits_up(x, n, mask) w_and(w_shl16(x, n), w_set8(mask))
 
-/* Four columns of codes go into the panel or, with W_ONE, straight into the dot of their group:
- * `sum` collects it and w_end puts it away. */
-#ifdef W_ONE
-W_FN w16 w_begin(void) {
-    return _mm512_setzero_si512();
-}
-W_FN void w_put(struct ig_panel *p, size_t k, w16 code, w16 *sum) {
-    int32_t a;
-    memcpy(&a, p->a + 4 * k, 4);
-    *sum = _mm512_dpbusd_epi32(*sum, code, _mm512_set1_epi32(a));
-}
-W_FN w16 w_join(w16 a, w16 b) {
-    return _mm512_add_epi32(a, b);
-}
-W_FN void w_end(struct ig_panel *p, size_t group, w16 sum) {
-    w_store(p->q[group], sum);
-}
-#else
-W_FN int w_begin(void) {
-    return 0;
-}
-W_FN void w_put(struct ig_panel *p, size_t k, w16 code, const int *sum) {
-    (void)sum;
-    w_store(p->q[k], code);
-}
-W_FN int w_join(int a, int b) {
-    return a + b;
-}
-W_FN void w_end(const struct ig_panel *p, size_t group, int sum) {
-    (void)p, (void)group, (void)sum;
-}
-#endif
-#ifdef W_ONE
-typedef w16 w_sum;
-#else
-typedef int w_sum;
-#endif
-
 /* Signed values, as codes with zero = 128 */
 W_FN w16 w_code(w16 x) {
     return w_xor(x, w_set8(-128));
 }
-W_FN void w_put_signed(uint8_t q[16][4], w16 x) {
-    w_store(q, w_code(x));
-}
 
-/* Low and high nibbles of 16 bytes a row, `apart` columns / 4 from each other. */
-W_FN void w_put_nibbles(struct ig_panel *p, size_t k, size_t apart, const w16 x[4], w_sum *low,
-                        w_sum *high) {
-    for (size_t c = 0; c < 4; c++) {
-        w_put(p, k + c, w_and(x[c], w_set8(15)), low);
-        w_put(p, k + c + apart, w_bits(x[c], 4, 15), high);
-    }
-}
-W_FN void w_put_looked_up(struct ig_panel *p, size_t k, const w16 x[4], w16 table, w_sum *sum) {
-    for (size_t c = 0; c < 4; c++) {
-        w_put(p, k + c, w_code(w_lut(table, w_and(x[c], w_set8(15)))), sum);
-        w_put(p, k + c + 4, w_code(w_lut(table, w_bits(x[c], 4, 15))), sum);
-    }
-}
-
-/* Four scales from the bytes of each lane, minus `zero`. */
-W_FN void w_store_scales(int32_t (*scale)[16], w16 bytes, int zero) {
-    w16 low = w_set32(255), z = w_set32((uint32_t)zero);
-    w_store(scale[0], w_sub32(w_and(bytes, low), z));
-    w_store(scale[1], w_sub32(w_and(w_shr32(bytes, 8), low), z));
-    w_store(scale[2], w_sub32(w_and(w_shr32(bytes, 16), low), z));
-    w_store(scale[3], w_sub32(w_shr32(bytes, 24), z));
-}
-W_FN void w_store_mins(int16_t (*min)[16][2], w16 bytes) {
-    w16 low = w_set32(255), twice = w_set32(0x10001);
-    w_store(min[0], w_mul32(w_and(bytes, low), twice));
-    w_store(min[1], w_mul32(w_and(w_shr32(bytes, 8), low), twice));
-    w_store(min[2], w_mul32(w_and(w_shr32(bytes, 16), low), twice));
-    w_store(min[3], w_mul32(w_shr32(bytes, 24), twice));
-}
-
-/* The 16 bytes that Q4_K and Q5_K begin with. */
-W_FN void w_head_k(const uint8_t *w, size_t stride, struct ig_panel *p, size_t b) {
-    w16 x[4], six = w_set8(63), four = w_set8(15), top = w_set8(48);
-    w_load4(w, stride, x);
-    w_store_half(p->d[b], x[0]);
-    w_store_half(p->dmin[b], w_shr32(x[0], 16));
-    w_store_scales(p->scale + 8 * b, w_and(x[1], six), 0);
-    w_store_mins(p->min + 8 * b, w_and(x[2], six));
-    w_store_scales(p->scale + 8 * b + 4, w_or(w_and(x[3], four), w_and(w_shr16(x[1], 2), top)), 0);
-    w_store_mins(p->min + 8 * b + 4, w_or(w_bits(x[3], 4, 15), w_and(w_shr16(x[2], 2), top)));
-}
-
-/* Any type, through its unpack. */
-W_FN void w_panel_by_unpack(void (*unpack)(const uint8_t *, struct ig_unpacked *), const uint8_t *w,
-                            size_t stride, size_t blocks, struct ig_panel *p, int block, int bytes,
-                            int group, int unit, bool has_min) {
-    uint8_t row[16][IG_QUANT_MAX_BLOCK];
-    struct ig_unpacked u;
-    for (size_t b = 0; b < blocks; b++) {
-        size_t column = b * (size_t)block;
-        for (size_t at = 0; at < (size_t)bytes; at += 64)
-            w_ahead(w + b * (size_t)bytes, stride, p, at);
-        for (int r = 0; r < 16; r++) {
-            unpack(w + (size_t)r * stride + b * (size_t)bytes, &u);
-            memcpy(row[r], u.q, (size_t)block);
-            for (int k = 0; k < block / unit; k++) {
-                p->d[column / (size_t)unit + (size_t)k][r] = u.d[k];
-                if (has_min) p->dmin[column / (size_t)unit + (size_t)k][r] = u.dmin[k];
-            }
-            for (int g = 0; g < block / group; g++)
-                p->scale[column / (size_t)group + (size_t)g][r] = u.scale[g];
-            if (has_min)
-                for (int g = 0; g < block / 16; g++)
-                    p->min[column / 32 + (size_t)g / 2][r][g & 1] = u.min[g * 16 / group];
-        }
-        for (int k = 0; k < block; k += 16) {
-            w16 x[4];
-            w_load4(row[0] + k, sizeof row[0], x);
-            for (size_t c = 0; c < 4; c++) w_put_signed(p->q[(column + (size_t)k) / 4 + c], x[c]);
-        }
-    }
-}
-#define IG_PANEL_BY_UNPACK(t)                                                                      \
-    enum { t##_ZERO = 128, t##_TOP = 255, t##_ONE = 0 };                                           \
-    static void t##_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {    \
-        w_panel_by_unpack(t##_unpack, w, stride, blocks, p, t##_BLOCK, t##_BYTES, t##_GROUP,       \
-                          t##_UNIT, t##_HAS_MIN);                                                  \
-    }
+#include "quant/lanes_out.h"
+#include "quant/lanes_taken.h"
 
 #endif

@@ -19,21 +19,25 @@ IG_DECODE(mxfp4)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { mxfp4_TOP = 255, mxfp4_ZERO = 128, mxfp4_ONE = 1 };
-static void mxfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-    const w16 table = w_table(ig_quant_values_fp4);
+enum { mxfp4_TOP = 255, mxfp4_ZERO = 128 };
+W_FN void mxfp4_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
+    const w16 table = w_code(w_table(ig_quant_values_fp4));
     for (size_t b = 0; b < blocks; b++, w += mxfp4_BYTES) {
-        w_ahead(w, stride, p, 0);
+        w_ahead(w, stride, o, 0);
         w16 x[4], e = w_and(w_first(w, stride), w_set32(255));
         w16 bits = w_max32(w_shl32(w_sub32(e, w_set32(1)), 23), w_set32(0x00400000));
         w16 lowest = w_and(w_sar32(w_sub32(e, w_set32(1)), 31), w_set32(0x00200000));
-        w_store(p->d[b], w_sub32(bits, lowest)); /* e = 0: 2^-128, e = 1: 2^-127, both denormal */
+        w16f d = w_as_float(w_sub32(bits, lowest)); /* e = 0: 2^-128, e = 1: 2^-127, denormal */
         w_load4(w + 1, stride, x);
-        w_sum sum = w_begin();
-        w_put_looked_up(p, 8 * b, x, table, &sum);
-        w_end(p, b, sum);
+        w_sum sum = w_start(o, 0, T);
+        W_EACH(c, 4) {
+            w_put32(o, (size_t)c, w_lut(table, w_and(x[c], w_set8(15))), &sum, T);
+            w_put32(o, 4 + (size_t)c, w_lut(table, w_bits(x[c], 4, 15)), &sum, T);
+        }
+        w_step(o, d, d, false, &sum, T);
     }
 }
+W_FORMS(mxfp4)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -23,28 +23,30 @@ IG_DECODE(nvfp4)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { nvfp4_TOP = 255, nvfp4_ZERO = 128, nvfp4_ONE = 0 };
-static void nvfp4_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
-    const w16 table = w_table(ig_quant_values_fp4);
+enum { nvfp4_TOP = 255, nvfp4_ZERO = 128 };
+W_FN void nvfp4_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
+    const w16 table = w_code(w_table(ig_quant_values_fp4));
     for (size_t b = 0; b < blocks; b++, w += nvfp4_BYTES) {
-        w_ahead(w, stride, p, 0);
+        w_ahead(w, stride, o, 0);
         w16 x[8], s = w_first(w, stride), one = w_set32(1);
-        for (size_t r = 0; r < 4; r++, s = w_shr32(s, 8)) {
-            w16 code = w_and(s, w_set32(255)), nan = w_xor(code, w_set32(127));
-            nan = w_sar32(w_sub32(nan, one), 31); /* all ones where the code is 0x7F */
-            w_store_half(p->d[4 * b + r], w_andnot(nan, w_shl32(w_and(code, w_set32(127)), 7)));
-            for (int i = 0; i < 16; i++)
-                p->d[4 * b + r][i] *= 128; /* a half's exponent has bias 15, not 8 */
-        }
         w_load4(w + 4, stride, x);
         w_load4(w + 20, stride, x + 4);
-        for (size_t c = 0; c < 8; c++) {
-            uint8_t(*q)[16][4] = p->q + 16 * b + 4 * (c / 2) + (c & 1);
-            w_put_signed(q[0], w_lut(table, w_and(x[c], w_set8(15))));
-            w_put_signed(q[2], w_lut(table, w_bits(x[c], 4, 15)));
+        W_EACH(r, 4) {
+            w16 code = w_byte(s, r), nan = w_xor(code, w_set32(127));
+            nan = w_sar32(w_sub32(nan, one), 31); /* all ones where the code is 0x7F */
+            /* a half's exponent has bias 15, not 8 */
+            w16f d = w_times(w_half(w_andnot(nan, w_shl32(w_and(code, w_set32(127)), 7))), 128);
+            size_t half = (size_t)(r & 1), k = 4 * half;
+            w_sum sum = w_start(o, half, T);
+            W_EACH(c, 2) {
+                w_put32(o, k + (size_t)c, w_lut(table, w_and(x[2 * r + c], w_set8(15))), &sum, T);
+                w_put32(o, k + 2 + (size_t)c, w_lut(table, w_bits(x[2 * r + c], 4, 15)), &sum, T);
+            }
+            w_step16(o, half, d, &sum, T);
         }
     }
 }
+W_FORMS(nvfp4)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -21,7 +21,6 @@ struct ig_panel {
     int16_t min[IG_PANEL_COLS / 32][IG_PANEL_ROWS][2];
     /* in: how far behind `w` the bytes lie that will be wanted next; they are prefetched */
     size_t ahead;
-    const int8_t *a; /* in, for ig_quant_panel_avx512_one: the input at the first column */
 };
 
 /* `blocks` blocks (at most IG_PANEL_COLS weights) of 16 rows that lie `stride` bytes apart. Fills q
@@ -37,8 +36,5 @@ struct ig_panel_type {
 /* NULL if this build has no such code. The CPU must have the instructions. */
 const struct ig_panel_type *ig_quant_panel_avx2(const struct ig_quant *type);
 const struct ig_panel_type *ig_quant_panel_avx512(const struct ig_quant *type);
-/* For a single input: instead of codes, q[g] gets the 16 dots (int32) of the codes of group g with
- * a. VNNI. Some types. */
-const struct ig_panel_type *ig_quant_panel_avx512_one(const struct ig_quant *type);
 
 #endif

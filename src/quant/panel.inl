@@ -1,5 +1,5 @@
-/* The panel code of all block types for one instruction set: included by panel_avx2.c, panel_avx512.c and panel_avx512_one.c, which set the
- * target, W_AVX2 or W_AVX512 (and W_ONE for dots), and PANEL_FIND, the name of the look-up. */
+/* The panel code of all block types for one instruction set: included by panel_avx2.c and panel_avx512.c, which set the
+ * target, W_AVX2 or W_AVX512, and PANEL_FIND, the name of the look-up. */
 #include "quant/lanes.h"
 
 /* the type files bring decoders along, which only quant.c uses */
@@ -12,13 +12,8 @@
 #undef IG_PART_PANEL
 #pragma GCC diagnostic pop
 
-#ifdef W_ONE
-#define PANEL_FILL(t) t##_ONE ? t##_panel : NULL
-#else
-#define PANEL_FILL(t) t##_panel
-#endif
-#define PANEL_A32(t, id) {id, t##_ZERO, t##_TOP, PANEL_FILL(t)},
-#define PANEL_A256(t, id) {id, t##_ZERO, t##_TOP, PANEL_FILL(t)},
+#define PANEL_A32(t, id) {id, t##_ZERO, t##_TOP, t##_panel},
+#define PANEL_A256(t, id) {id, t##_ZERO, t##_TOP, t##_panel},
 #define PANEL_FLOAT(t, id) {id, 0, 0, NULL},
 #define PANEL_OTHER(t, id) {id, 0, 0, NULL},
 #define IG_PART_ROW(id, text, t, kind, unpack_fn, decode_fn, encode_fn, block_bytes, block_values) \

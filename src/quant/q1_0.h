@@ -14,20 +14,24 @@ IG_DECODE(q1_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q1_0_TOP = 2, q1_0_ZERO = 1, q1_0_ONE = 0 };
-static void q1_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q1_0_TOP = 2, q1_0_ZERO = 1 };
+W_FN void q1_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q1_0_BYTES) {
-        w_ahead(w, stride, p, 0);
+        w_ahead(w, stride, o, 0);
         w16 x[4], d = w_first(w, stride);
-        for (size_t g = 0; g < 4; g++) w_store_half(p->d[4 * b + g], d);
         w_load4(w + 2, stride, x);
-        for (size_t j = 0; j < 32; j++) { /* four bits to four bytes of 0 or 2 */
-            w16 v = w_mul32(w_and(x[j / 8], w_set32(15)), w_set32(0x204081));
-            x[j / 8] = w_shr32(x[j / 8], 4);
-            w_store(p->q[32 * b + j], w_and(w_shl32(v, 1), w_set8(2)));
+        for (size_t g = 0; g < 4; g++) {
+            w_sum sum = w_start(o, 0, T);
+            W_EACH(j, 8) { /* four bits to four bytes of 0 or 2 */
+                w16 v = w_mul32(w_and(w_shr32(x[0], 4 * j), w_set32(15)), w_set32(0x204081));
+                w_put32(o, (size_t)j, w_and(w_shl32(v, 1), w_set8(2)), &sum, T);
+            }
+            w_step(o, w_half(d), w_half(d), false, &sum, T);
+            W_EACH(i, 3) x[i] = x[i + 1];
         }
     }
 }
+W_FORMS(q1_0)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -14,22 +14,25 @@ IG_DECODE(q2_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q2_0_TOP = 3, q2_0_ZERO = 1, q2_0_ONE = 0 };
-static void q2_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q2_0_TOP = 3, q2_0_ZERO = 1 };
+W_FN void q2_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q2_0_BYTES) {
-        w_ahead(w, stride, p, 0);
+        w_ahead(w, stride, o, 0);
         w16 x[4], d = w_first(w, stride);
-        w_store_half(p->d[2 * b], d);
-        w_store_half(p->d[2 * b + 1], d);
         w_load4(w + 2, stride, x);
-        for (size_t j = 0; j < 16; j++) { /* byte j: two bits to each of four bytes */
-            w16 v = w_and(x[j / 4], w_set32(255));
-            x[j / 4] = w_shr32(x[j / 4], 8);
-            v = w_or(v, w_shl32(v, 6));
-            w_store(p->q[16 * b + j], w_and(w_or(v, w_shl32(v, 12)), w_set8(3)));
+        for (size_t h = 0; h < 2; h++) {
+            w_sum sum = w_start(o, 0, T);
+            W_EACH(j, 8) { /* a byte: two bits to each of four bytes */
+                w16 v = w_byte(x[j / 4], j & 3);
+                v = w_or(v, w_shl32(v, 6));
+                w_put32(o, (size_t)j, w_and(w_or(v, w_shl32(v, 12)), w_set8(3)), &sum, T);
+            }
+            w_step(o, w_half(d), w_half(d), false, &sum, T);
+            x[0] = x[2], x[1] = x[3];
         }
     }
 }
+W_FORMS(q2_0)
 #endif
 
 #ifdef IG_PART_ENCODE

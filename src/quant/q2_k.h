@@ -17,35 +17,35 @@ IG_DECODE(q2_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q2_k_TOP = 3, q2_k_ZERO = 0, q2_k_ONE = 1 };
-static void q2_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q2_k_TOP = 3, q2_k_ZERO = 0 };
+W_FN void q2_k_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q2_k_BYTES) {
-        w16 x[4], dm = w_last(w + 68, stride);
-        w_store_half(p->d[b], dm);
-        w_store_half(p->dmin[b], w_shr32(dm, 16));
-        w_load4(w, stride, x);
+        w16 x[4], s[4], dm = w_last(w + 68, stride);
+        w_load4(w, stride, s);
+        W_EACH(i, 4) w_minima(o, (size_t)i, 16, w_bits(s[i], 4, 15), T);
+        W_EACH(i, 4) s[i] = w_and(s[i], w_set8(15));
         for (size_t i = 0; i < 4; i++) {
-            w16 m = w_bits(x[i], 4, 15), low = w_set32(0x000F), high = w_set32(0x0F0000);
-            w_store_scales(p->scale + 16 * b + 4 * i, w_and(x[i], w_set8(15)), 0);
-            w_store(p->min[8 * b + 2 * i], w_or(w_and(m, low), w_and(w_shl32(m, 8), high)));
-            w_store(p->min[8 * b + 2 * i + 1],
-                    w_or(w_and(w_shr32(m, 16), low), w_and(w_shr32(m, 8), high)));
-        }
-        for (size_t i = 0; i < 4; i++) {
-            if (i % 2 == 0) w_ahead(w, stride, p, 32 * i);
+            if (i % 2 == 0) w_ahead(w, stride, o, 32 * i);
             w_load4(w + 16 + 16 * i, stride, x);
-            w_sum sum[4] = {w_begin(), w_begin(), w_begin(), w_begin()};
-            for (size_t c = 0; c < 4; c++) {
-                size_t k = 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
-                w_put(p, k, w_and(x[c], w_set8(3)), &sum[0]);
-                w_put(p, k + 8, w_bits(x[c], 2, 3), &sum[1]);
-                w_put(p, k + 16, w_bits(x[c], 4, 3), &sum[2]);
-                w_put(p, k + 24, w_bits(x[c], 6, 3), &sum[3]);
+            size_t g = 8 * (i / 2) + (i & 1), k = 4 * g;
+            w_sum sum[4] = {w_zero(T), w_zero(T), w_zero(T), w_zero(T)};
+            W_EACH(c, 4) {
+                w_put(o, k + (size_t)c, w_field(x[c], 0, 3), &sum[0], T);
+                w_put(o, k + 8 + (size_t)c, w_field(x[c], 2, 3), &sum[1], T);
+                w_put(o, k + 16 + (size_t)c, w_field(x[c], 4, 3), &sum[2], T);
+                w_put(o, k + 24 + (size_t)c, w_field(x[c], 6, 3), &sum[3], T);
             }
-            for (size_t g = 0; g < 4; g++) w_end(p, 16 * b + 8 * (i / 2) + (i & 1) + 2 * g, sum[g]);
+            w_down(&sum[1], 2, T);
+            w_down(&sum[2], 4, T);
+            w_down(&sum[3], 6, T);
+            W_EACH(h, 4)
+            w_scaled(o, g + 2 * (size_t)h, 16, &sum[h], w_byte(s[h / 2], 2 * (h & 1)), T);
+            w_next_scales(s, i);
         }
+        w_unit(o, w_half(dm), w_half(w_shr32(dm, 16)), true, T);
     }
 }
+W_FORMS(q2_k)
 #endif
 
 #ifdef IG_PART_ENCODE

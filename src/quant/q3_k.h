@@ -25,40 +25,47 @@ IG_DECODE(q3_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q3_k_TOP = 7, q3_k_ZERO = 4, q3_k_ONE = 1 };
-static void q3_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q3_k_TOP = 7, q3_k_ZERO = 4 };
+W_FN void q3_k_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q3_k_BYTES) {
-        w16 x[4], t[8], s[4];
-        w_store_half(p->d[b], w_shr32(w_last(w + 94, stride), 16));
-        w_load4(w + 92, stride,
-                s); /* s[1], s[2]: low bits of scales 0..7 and 8..15; s[3]: high bits */
-        w16 up = w_set8(48);
-        w_store_scales(p->scale + 16 * b,
-                       w_or(w_and(s[1], w_set8(15)), w_and(w_shl16(s[3], 4), up)), 32);
-        w_store_scales(p->scale + 16 * b + 4,
-                       w_or(w_and(s[2], w_set8(15)), w_and(w_shl16(s[3], 2), up)), 32);
-        w_store_scales(p->scale + 16 * b + 8, w_or(w_bits(s[1], 4, 15), w_and(s[3], up)), 32);
-        w_store_scales(p->scale + 16 * b + 12,
-                       w_or(w_bits(s[2], 4, 15), w_and(w_shr16(s[3], 2), up)), 32);
+        w16 x[4], t[8], n[4], s[4], d = w_shr32(w_last(w + 94, stride), 16);
+        w_load4(w + 92, stride, n);
+        /* n[1], n[2]: low bits of scales 0..7 and 8..15; n[3]: high bits */
+        w16 up = w_set8(48), low = w_set8(15), middle = w_set8(32);
+        s[0] = w_or(w_and(n[1], low), w_and(w_shl16(n[3], 4), up));
+        s[1] = w_or(w_and(n[2], low), w_and(w_shl16(n[3], 2), up));
+        s[2] = w_or(w_bits(n[1], 4, 15), w_and(n[3], up));
+        s[3] = w_or(w_bits(n[2], 4, 15), w_and(w_shr16(n[3], 2), up));
+        W_EACH(i, 4) s[i] = w_sub8(s[i], middle);
         w_load4(w, stride, t);
         w_load4(w + 16, stride, t + 4);
         for (size_t i = 0; i < 4; i++) {
-            if (i % 2 == 0) w_ahead(w, stride, p, 32 * i);
+            if (i % 2 == 0) w_ahead(w, stride, o, 32 * i);
             w_load4(w + 32 + 16 * i, stride, x);
-            w_sum sum[4] = {w_begin(), w_begin(), w_begin(), w_begin()};
-            for (size_t c = 0; c < 4; c++) {
-                size_t k = 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
-                w16 third = i < 2 ? t[4 * (i & 1) + c] : w_shr16(t[4 * (i & 1) + c], 4),
-                    four = w_set8(4);
-                w_put(p, k, w_or(w_and(x[c], w_set8(3)), w_and(w_shl16(third, 2), four)), &sum[0]);
-                w_put(p, k + 8, w_or(w_bits(x[c], 2, 3), w_and(w_shl16(third, 1), four)), &sum[1]);
-                w_put(p, k + 16, w_or(w_bits(x[c], 4, 3), w_and(third, four)), &sum[2]);
-                w_put(p, k + 24, w_or(w_bits(x[c], 6, 3), w_and(w_shr16(third, 1), four)), &sum[3]);
+            size_t g = 8 * (i / 2) + (i & 1), k = 4 * g;
+            w_sum sum[4] = {w_begin(o, g, T), w_begin(o, g + 2, T), w_begin(o, g + 4, T),
+                            w_begin(o, g + 6, T)};
+            W_EACH(c, 4) {
+                w16 third = t[c], two = w_set8(3), four = w_set8(4);
+                w_put(o, k + (size_t)c, w_or(w_and(x[c], two), w_and(w_shl16(third, 2), four)),
+                      &sum[0], T);
+                w_put(o, k + 8 + (size_t)c,
+                      w_or(w_bits(x[c], 2, 3), w_and(w_shl16(third, 1), four)), &sum[1], T);
+                w_put(o, k + 16 + (size_t)c, w_or(w_bits(x[c], 4, 3), w_and(third, four)), &sum[2],
+                      T);
+                w_put(o, k + 24 + (size_t)c,
+                      w_or(w_bits(x[c], 6, 3), w_and(w_shr16(third, 1), four)), &sum[3], T);
+                t[c] = t[4 + c]; /* of the other 16 columns, then of the second half */
+                t[4 + c] = w_shr16(third, 4);
             }
-            for (size_t g = 0; g < 4; g++) w_end(p, 16 * b + 8 * (i / 2) + (i & 1) + 2 * g, sum[g]);
+            W_EACH(h, 4)
+            w_scaled(o, g + 2 * (size_t)h, 16, &sum[h], w_sbyte(s[h / 2], 2 * (h & 1)), T);
+            w_next_scales(s, i);
         }
+        w_unit(o, w_half(d), w_half(d), false, T);
     }
 }
+W_FORMS(q3_k)
 #endif
 
 #ifdef IG_PART_ENCODE

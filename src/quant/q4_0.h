@@ -14,18 +14,23 @@ IG_DECODE(q4_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_0_TOP = 15, q4_0_ZERO = 8, q4_0_ONE = 1 };
-static void q4_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q4_0_TOP = 15, q4_0_ZERO = 8 };
+W_FN void q4_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q4_0_BYTES) {
-        w_ahead(w, stride, p, 0);
-        w16 x[4];
-        w_store_half(p->d[b], w_first(w, stride));
+        w16 x[4], d = w_first(w, stride);
+        w_ahead(w, stride, o, 0);
         w_load4(w + 2, stride, x);
-        w_sum sum = w_begin();
-        w_put_nibbles(p, 8 * b, 4, x, &sum, &sum);
-        w_end(p, b, sum);
+        w_sum low = w_start(o, 0, T), high = w_zero(T);
+        W_EACH(c, 4) {
+            w_put32(o, (size_t)c, w_field(x[c], 0, 15), &low, T);
+            w_put32(o, 4 + (size_t)c, w_field(x[c], 4, 15), &high, T);
+        }
+        w_down(&high, 4, T);
+        w_join(&low, &high, T);
+        w_step(o, w_half(d), w_half(d), false, &low, T);
     }
 }
+W_FORMS(q4_0)
 #endif
 
 #ifdef IG_PART_ENCODE

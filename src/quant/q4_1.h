@@ -15,29 +15,33 @@ IG_DECODE(q4_1)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_1_TOP = 15, q4_1_ZERO = 0, q4_1_ONE = 1 };
-IG_QUANT_INLINE void q4_1_put(struct ig_panel *p, size_t b, w16 dm, const w16 x[4]) {
-    w_sum low = w_begin(), high = w_begin();
-    w_store_half(p->d[b], dm);
-    w_store_half(p->dmin[b], w_xor(w_shr32(dm, 16), w_set32(0x8000)));
-    w_put_nibbles(p, 8 * b, 4, x, &low, &high);
-    w_end(p, b, w_join(low, high));
+enum { q4_1_TOP = 15, q4_1_ZERO = 0 };
+W_FN void q4_1_step(struct w_out *o, w16 dm, const w16 x[4], int T) {
+    w_sum low = w_zero(T), high = w_zero(T);
+    W_EACH(c, 4) {
+        w_put32(o, (size_t)c, w_field(x[c], 0, 15), &low, T);
+        w_put32(o, 4 + (size_t)c, w_field(x[c], 4, 15), &high, T);
+    }
+    w_down(&high, 4, T);
+    w_join(&low, &high, T);
+    w_step(o, w_half(dm), w_half(w_xor(w_shr32(dm, 16), w_set32(0x8000))), true, &low, T);
 }
-static void q4_1_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+W_FN void q4_1_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     size_t b = 0;
     w16 x[12];
     for (; b + 2 <= blocks; b += 2, w += 2 * q4_1_BYTES) { /* 40 bytes in three loads */
-        w_ahead(w, stride, p, 0);
+        w_ahead(w, stride, o, 0);
         w_load4(w, stride, x);
         w_load4(w + 16, stride, x + 4);
         w_load4(w + 24, stride, x + 8);
-        q4_1_put(p, b, x[0], x + 1);
-        q4_1_put(p, b + 1, x[5], x + 8);
+        q4_1_step(o, x[0], x + 1, T);
+        q4_1_step(o, x[5], x + 8, T);
     }
     if (b == blocks) return;
     w_load4(w + 4, stride, x);
-    q4_1_put(p, b, w_first(w, stride), x);
+    q4_1_step(o, w_first(w, stride), x, T);
 }
+W_FORMS(q4_1)
 #endif
 
 #ifdef IG_PART_ENCODE

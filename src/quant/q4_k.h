@@ -20,23 +20,41 @@ IG_DECODE(q4_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q4_k_TOP = 15, q4_k_ZERO = 0, q4_k_ONE = 1 };
-static void q4_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q4_k_TOP = 15, q4_k_ZERO = 0 };
+/* The 12 bytes of scales and minima of Q4_K and Q5_K, in x[1..3]: four to a dword */
+W_FN void w_scales_k(const w16 x[4], w16 s[2], w16 m[2]) {
+    w16 six = w_set8(63), four = w_set8(15), top = w_set8(48);
+    s[0] = w_and(x[1], six);
+    m[0] = w_and(x[2], six);
+    s[1] = w_or(w_and(x[3], four), w_and(w_shr16(x[1], 2), top));
+    m[1] = w_or(w_bits(x[3], 4, 15), w_and(w_shr16(x[2], 2), top));
+}
+W_FN void q4_k_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q4_k_BYTES) {
-        w_head_k(w, stride, p, b);
+        w16 head[4], s[2], m[2];
+        w_load4(w, stride, head);
+        w_scales_k(head, s, m);
+        w_minima(o, 0, 32, m[0], T);
+        w_minima(o, 1, 32, m[1], T);
         for (size_t r = 0; r < 4; r++) {
-            if (r < 3) w_ahead(w, stride, p, 64 * r);
+            if (r < 3) w_ahead(w, stride, o, 64 * r);
             w16 x[8];
-            w_sum low = w_begin(), high = w_begin();
+            w_sum low = w_zero(T), high = w_zero(T);
             w_load4(w + 16 + 32 * r, stride, x);
             w_load4(w + 32 + 32 * r, stride, x + 4);
-            w_put_nibbles(p, 64 * b + 16 * r, 8, x, &low, &high);
-            w_put_nibbles(p, 64 * b + 16 * r + 4, 8, x + 4, &low, &high);
-            w_end(p, 8 * b + 2 * r, low);
-            w_end(p, 8 * b + 2 * r + 1, high);
+            W_EACH(c, 8) {
+                w_put(o, 16 * r + (size_t)c, w_field(x[c], 0, 15), &low, T);
+                w_put(o, 16 * r + 8 + (size_t)c, w_field(x[c], 4, 15), &high, T);
+            }
+            w_down(&high, 4, T);
+            w_scaled(o, 2 * r, 32, &low, w_byte(s[0], 0), T);
+            w_scaled(o, 2 * r + 1, 32, &high, w_byte(s[0], 1), T);
+            s[0] = r == 1 ? s[1] : w_shr32(s[0], 16);
         }
+        w_unit(o, w_half(head[0]), w_half(w_shr32(head[0], 16)), true, T);
     }
 }
+W_FORMS(q4_k)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -16,26 +16,26 @@ IG_DECODE(q5_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q5_0_TOP = 31, q5_0_ZERO = 16, q5_0_ONE = 1 };
-static void q5_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q5_0_TOP = 31, q5_0_ZERO = 16 };
+W_FN void q5_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     const w16 spread = w_set32(0x204081); /* bit i of four to bit 8 i */
     for (size_t b = 0; b < blocks; b++, w += q5_0_BYTES) {
-        w_ahead(w, stride, p, 0);
-        w16 x[4], head = w_first(w, stride), high = w_first(w + 2, stride);
-        w_store_half(p->d[b], head);
+        w_ahead(w, stride, o, 0);
+        w16 x[4], d = w_first(w, stride), high = w_first(w + 2, stride);
         w_load4(w + 6, stride, x);
-        w_sum sum = w_begin();
-        for (int c = 0; c < 4; c++) {
+        w_sum sum = w_start(o, 0, T);
+        W_EACH(c, 4) {
             w16 low = w_and(w_shr32(high, 4 * c), w_set32(15)),
                 top = w_and(w_shr32(high, 16 + 4 * c), w_set32(15));
             low = w_and(w_shl32(w_mul32(low, spread), 4), w_set8(16));
             top = w_and(w_shl32(w_mul32(top, spread), 4), w_set8(16));
-            w_put(p, 8 * b + (size_t)c, w_or(w_and(x[c], w_set8(15)), low), &sum);
-            w_put(p, 8 * b + 4 + (size_t)c, w_or(w_bits(x[c], 4, 15), top), &sum);
+            w_put32(o, (size_t)c, w_or(w_and(x[c], w_set8(15)), low), &sum, T);
+            w_put32(o, 4 + (size_t)c, w_or(w_bits(x[c], 4, 15), top), &sum, T);
         }
-        w_end(p, b, sum);
+        w_step(o, w_half(d), w_half(d), false, &sum, T);
     }
 }
+W_FORMS(q5_0)
 #endif
 
 #ifdef IG_PART_ENCODE

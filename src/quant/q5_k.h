@@ -21,31 +21,37 @@ IG_DECODE(q5_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q5_k_TOP = 31, q5_k_ZERO = 0, q5_k_ONE = 1 };
-static void q5_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q5_k_TOP = 31, q5_k_ZERO = 0 };
+W_FN void q5_k_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q5_k_BYTES) {
-        w16 t[8];
-        w_head_k(w, stride, p, b);
+        w16 head[4], s[2], m[2], t[8];
+        w_load4(w, stride, head);
+        w_scales_k(head, s, m);
+        w_minima(o, 0, 32, m[0], T);
+        w_minima(o, 1, 32, m[1], T);
         w_load4(w + 16, stride, t);
         w_load4(w + 32, stride, t + 4);
         for (size_t r = 0; r < 4; r++) {
-            if (r < 3) w_ahead(w, stride, p, 64 * r);
+            if (r < 3) w_ahead(w, stride, o, 64 * r);
             w16 x[8], bit = w_set8(16);
-            w_sum low = w_begin(), high = w_begin();
+            w_sum low = w_zero(T), high = w_zero(T);
             w_load4(w + 48 + 32 * r, stride, x);
             w_load4(w + 64 + 32 * r, stride, x + 4);
-            for (size_t c = 0; c < 8; c++) {
+            W_EACH(c, 8) {
                 w16 a = w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), bit));
                 w16 z = w_or(w_bits(x[c], 4, 15), w_and(w_shl16(t[c], 3), bit));
-                w_put(p, 64 * b + 16 * r + c, a, &low);
-                w_put(p, 64 * b + 16 * r + 8 + c, z, &high);
+                w_put(o, 16 * r + (size_t)c, a, &low, T);
+                w_put(o, 16 * r + 8 + (size_t)c, z, &high, T);
                 t[c] = w_shr16(t[c], 2);
             }
-            w_end(p, 8 * b + 2 * r, low);
-            w_end(p, 8 * b + 2 * r + 1, high);
+            w_scaled(o, 2 * r, 32, &low, w_byte(s[0], 0), T);
+            w_scaled(o, 2 * r + 1, 32, &high, w_byte(s[0], 1), T);
+            s[0] = r == 1 ? s[1] : w_shr32(s[0], 16);
         }
+        w_unit(o, w_half(head[0]), w_half(w_shr32(head[0], 16)), true, T);
     }
 }
+W_FORMS(q5_k)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -21,34 +21,39 @@ IG_DECODE(q6_k)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q6_k_TOP = 63, q6_k_ZERO = 32, q6_k_ONE = 1 };
-static void q6_k_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q6_k_TOP = 63, q6_k_ZERO = 32 };
+W_FN void q6_k_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q6_k_BYTES) {
-        w16 x[4], y[4], t[4], s[4];
-        w_store_half(p->d[b], w_shr32(w_last(w + 194, stride), 16));
+        w16 x[4], y[4], t[4], s[4], d = w_shr32(w_last(w + 194, stride), 16);
         w_load4(w + 192, stride, s);
-        for (size_t i = 0; i < 4; i++) /* signed bytes: flip the sign bit, subtract it again */
-            w_store_scales(p->scale + 16 * b + 4 * i, w_xor(s[i], w_set8(-128)), 128);
         for (size_t i = 0; i < 4; i++) {
-            w_ahead(w, stride, p, 64 * i);
+            w_ahead(w, stride, o, 64 * i);
             const uint8_t *low = w + 64 * (i / 2) + 16 * (i & 1);
             w_load4(low, stride, x);
             w_load4(low + 32, stride, y);
             w_load4(w + 128 + 16 * i, stride, t);
-            w_sum sum[4] = {w_begin(), w_begin(), w_begin(), w_begin()};
-            for (size_t c = 0; c < 4; c++) {
-                size_t k = 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
-                w16 top = w_set8(48);
-                w_put(p, k, w_or(w_and(x[c], w_set8(15)), w_and(w_shl16(t[c], 4), top)), &sum[0]);
-                w_put(p, k + 8, w_or(w_and(y[c], w_set8(15)), w_and(w_shl16(t[c], 2), top)),
-                      &sum[1]);
-                w_put(p, k + 16, w_or(w_bits(x[c], 4, 15), w_and(t[c], top)), &sum[2]);
-                w_put(p, k + 24, w_or(w_bits(y[c], 4, 15), w_and(w_shr16(t[c], 2), top)), &sum[3]);
+            size_t g = 8 * (i / 2) + (i & 1), k = 4 * g;
+            w_sum sum[4] = {w_begin(o, g, T), w_begin(o, g + 2, T), w_begin(o, g + 4, T),
+                            w_begin(o, g + 6, T)};
+            W_EACH(c, 4) {
+                w16 four = w_set8(15), top = w_set8(48);
+                w_put(o, k + (size_t)c, w_or(w_and(x[c], four), w_and(w_shl16(t[c], 4), top)),
+                      &sum[0], T);
+                w_put(o, k + 8 + (size_t)c, w_or(w_and(y[c], four), w_and(w_shl16(t[c], 2), top)),
+                      &sum[1], T);
+                w_put(o, k + 16 + (size_t)c, w_or(w_bits(x[c], 4, 15), w_and(t[c], top)), &sum[2],
+                      T);
+                w_put(o, k + 24 + (size_t)c,
+                      w_or(w_bits(y[c], 4, 15), w_and(w_shr16(t[c], 2), top)), &sum[3], T);
             }
-            for (size_t g = 0; g < 4; g++) w_end(p, 16 * b + 8 * (i / 2) + (i & 1) + 2 * g, sum[g]);
+            W_EACH(h, 4)
+            w_scaled(o, g + 2 * (size_t)h, 16, &sum[h], w_sbyte(s[h / 2], 2 * (h & 1)), T);
+            w_next_scales(s, i);
         }
+        w_unit(o, w_half(d), w_half(d), false, T);
     }
 }
+W_FORMS(q6_k)
 #endif
 
 #ifdef IG_PART_ENCODE

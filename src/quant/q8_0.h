@@ -13,19 +13,19 @@ IG_DECODE(q8_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { q8_0_TOP = 255, q8_0_ZERO = 128, q8_0_ONE = 1 };
-static void q8_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { q8_0_TOP = 255, q8_0_ZERO = 128 };
+W_FN void q8_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += q8_0_BYTES) {
-        w_ahead(w, stride, p, 0);
-        w16 x[8];
-        w_store_half(p->d[b], w_first(w, stride));
+        w_ahead(w, stride, o, 0);
+        w16 x[8], d = w_first(w, stride);
         w_load4(w + 2, stride, x);
         w_load4(w + 18, stride, x + 4);
-        w_sum sum = w_begin();
-        for (size_t c = 0; c < 8; c++) w_put(p, 8 * b + c, w_code(x[c]), &sum);
-        w_end(p, b, sum);
+        w_sum sum = w_start(o, 0, T);
+        W_EACH(c, 8) w_put32(o, (size_t)c, w_code(x[c]), &sum, T);
+        w_step(o, w_half(d), w_half(d), false, &sum, T);
     }
 }
+W_FORMS(q8_0)
 #endif
 
 #ifdef IG_PART_ENCODE

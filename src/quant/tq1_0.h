@@ -26,7 +26,45 @@ IG_DECODE(tq1_0)
 #endif
 
 #ifdef IG_PART_PANEL
-IG_PANEL_BY_UNPACK(tq1_0)
+enum { tq1_0_TOP = 3, tq1_0_ZERO = 1 };
+/* The next digit: the top two bits of 3 x / 4, and x becomes 3 x. Halving rounds up, so 1 goes
+ * first. */
+W_FN w16 tq1_0_top(w16 *x) {
+    w16 less = w_less8(*x, w_set8(1)), v = w_mean8(less, w_mean8(less, w_set8(0)));
+    *x = w_add8(*x, w_add8(*x, *x));
+    return w_field(v, 6, 3);
+}
+W_FN void tq1_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
+    for (size_t b = 0; b < blocks; b++, w += tq1_0_BYTES) {
+        w16 x[12], y[4], last, d;
+        w_ahead(w, stride, o, 0);
+        w_load4(w, stride, x);
+        w_load4(w + 16, stride, x + 4);
+        w_load4(w + 32, stride, x + 8);
+        w_load4(w + 38, stride, y); /* the last 10 of these 16 bytes are new */
+        last = w_or(w_shr32(y[2], 16), w_shl32(y[3], 16));
+        d = w_shr32(y[3], 16);
+        for (size_t k = 0; k < 5; k++) {
+            w_sum sum = w_zero(T), start = w_begin(o, k, T);
+            W_EACH(c, 8) w_put(o, 8 * k + (size_t)c, tq1_0_top(&x[c]), &sum, T);
+            w_down(&sum, 6, T);
+            w_join(&sum, &start, T);
+            w_plain(o, k, 32, &sum, T);
+        }
+        W_EACH(g, 3) {
+            w_sum sum = w_zero(T), start = w_begin(o, 5 + (size_t)g, T);
+            W_EACH(c, 8) {
+                w16 *v = g == 2 && c >= 4 ? &last : &x[8 + (c & 3)];
+                w_put(o, 40 + 8 * (size_t)g + (size_t)c, tq1_0_top(v), &sum, T);
+            }
+            w_down(&sum, 6, T);
+            w_join(&sum, &start, T);
+            w_plain(o, 5 + (size_t)g, 32, &sum, T);
+        }
+        w_unit(o, w_half(d), w_half(d), false, T);
+    }
+}
+W_FORMS(tq1_0)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -15,25 +15,36 @@ IG_DECODE(tq2_0)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { tq2_0_TOP = 3, tq2_0_ZERO = 1, tq2_0_ONE = 0 };
-static void tq2_0_panel(const uint8_t *w, size_t stride, size_t blocks, struct ig_panel *p) {
+enum { tq2_0_TOP = 3, tq2_0_ZERO = 1 };
+W_FN void tq2_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
     for (size_t b = 0; b < blocks; b++, w += tq2_0_BYTES) {
-        w_ahead(w, stride, p, 0);
-        w16 x[4];
-        w_store_half(p->d[b], w_shr32(w_last(w + 50, stride), 16));
-        for (size_t g = 0; g < 8; g++) w_store(p->scale[8 * b + g], w_set32(1));
-        for (size_t i = 0; i < 4; i++) {
-            w_load4(w + 16 * i, stride, x);
-            for (size_t c = 0; c < 4; c++) {
-                uint8_t(*q)[16][4] = p->q + 64 * b + 32 * (i / 2) + 4 * (i & 1) + c;
-                w_store(q[0], w_and(x[c], w_set8(3)));
-                w_store(q[8], w_bits(x[c], 2, 3));
-                w_store(q[16], w_bits(x[c], 4, 3));
-                w_store(q[24], w_bits(x[c], 6, 3));
+        w16 x[4], d = w_shr32(w_last(w + 50, stride), 16);
+        w_ahead(w, stride, o, 0);
+        for (size_t h = 0; h < 2; h++) {
+            w_sum sum[4] = {w_zero(T), w_zero(T), w_zero(T), w_zero(T)};
+            for (size_t i = 0; i < 2; i++) {
+                w_load4(w + 32 * h + 16 * i, stride, x);
+                size_t k = 32 * h + 4 * i;
+                W_EACH(c, 4) {
+                    w_put(o, k + (size_t)c, w_field(x[c], 0, 3), &sum[0], T);
+                    w_put(o, k + 8 + (size_t)c, w_field(x[c], 2, 3), &sum[1], T);
+                    w_put(o, k + 16 + (size_t)c, w_field(x[c], 4, 3), &sum[2], T);
+                    w_put(o, k + 24 + (size_t)c, w_field(x[c], 6, 3), &sum[3], T);
+                }
+            }
+            w_down(&sum[1], 2, T);
+            w_down(&sum[2], 4, T);
+            w_down(&sum[3], 6, T);
+            W_EACH(g, 4) {
+                w_sum start = w_begin(o, 4 * h + (size_t)g, T);
+                w_join(&sum[g], &start, T);
+                w_plain(o, 4 * h + (size_t)g, 32, &sum[g], T);
             }
         }
+        w_unit(o, w_half(d), w_half(d), false, T);
     }
 }
+W_FORMS(tq2_0)
 #endif
 
 #ifdef IG_PART_ENCODE

@@ -1,9 +1,9 @@
-/* Dots of 16 rows with one input for AVX-512 with VNNI; the code is in the type files, the
- * vocabulary in lanes.h. Knows nothing of who multiplies.
+/* Products with few inputs for AVX-512 with VNNI; the code is in the type files, the vocabulary in
+ * lanes.h. Knows nothing of who multiplies.
  *
  * The subtle thing: the target is set for the whole file by pragma, so that the file builds without
  * special flags; the table must only be used where the CPU has the instructions. */
-#include "quant/panel.h"
+#include "quant/few.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
@@ -14,14 +14,14 @@
 #else
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,f16c")
 #ifndef __SANITIZE_ADDRESS__ /* minutes to compile */
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O2")
 #endif
 #endif
 
 #define W_AVX512
-#define W_ONE
-#define PANEL_FIND ig_quant_panel_avx512_one
-#include "quant/panel.inl"
+#define W_DOTS
+#define FEW_FIND ig_quant_few_avx512
+#include "quant/few.inl"
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -29,7 +29,7 @@
 
 #else
 
-const struct ig_panel_type *ig_quant_panel_avx512_one(const struct ig_quant *type) {
+const struct ig_few_type *ig_quant_few_avx512(const struct ig_quant *type) {
     (void)type;
     return NULL;
 }
