@@ -54,6 +54,8 @@ static uint32_t att_take(uint32_t left) {
 #define ATT_PREFETCH(p) ((void)(p))
 #endif
 
+#include "cpu/attend_q8.inl"
+
 /* Where the stream of keys and values goes on behind the block of `position`, which belongs to
  * `chunk`: keys of the chunk, then its values, then the next chunk. A block is fetched while the one
  * before it is worked on; processors' own prefetching stops at each page. */
@@ -93,11 +95,18 @@ V_FN void att_panels(const float *q, const uint8_t *k, ptrdiff_t ahead, uint32_t
 V_FN void att_block(const float *q, const uint8_t *k, ptrdiff_t ahead, uint32_t head_k, uint32_t n,
                     uint32_t panels, float *t, enum ig_cache_type type) {
     size_t bytes = ig_cache_element(type) * head_k * IG_CACHE_PANEL;
-    uint32_t p = 0;
-    for (; n <= ATT_MOST / 2 && p + 2 <= panels; p += 2)
-        att_panels(q, k + p * bytes, ahead, head_k, n, 2, t + p * IG_CACHE_PANEL, type);
-    for (; p < panels; p++)
-        att_panels(q, k + p * bytes, ahead, head_k, n, 1, t + p * IG_CACHE_PANEL, type);
+    for (uint32_t p = 0, np; p < panels; p += np, k += np * bytes) {
+        float *to = t + p * IG_CACHE_PANEL;
+        np = n <= ATT_MOST / 2 && p + 2 <= panels ? 2 : 1;
+        if (type == IG_CACHE_Q8 && np == 2)
+            att_panels_q8(q, k, ahead, head_k, n, 2, to);
+        else if (type == IG_CACHE_Q8)
+            att_panels_q8(q, k, ahead, head_k, n, 1, to);
+        else if (np == 2)
+            att_panels(q, k, ahead, head_k, n, 2, to, type);
+        else
+            att_panels(q, k, ahead, head_k, n, 1, to, type);
+    }
 }
 
 V_FN void att_scores(const struct ig_attend *j, uint32_t chunk, uint32_t from, uint32_t to,
@@ -111,10 +120,11 @@ V_FN void att_scores(const struct ig_attend *j, uint32_t chunk, uint32_t from, u
             ig_cache_block(j->cache, l, chunk + p) + l->k_at + l->k_head * j->kv_head;
         const uint8_t *next = att_next(j, chunk, chunk + p, chunk + to, false);
         ptrdiff_t ahead = next ? next - k : 0;
-        k += ig_cache_element(type) * in * l->head_k * IG_CACHE_PANEL;
+        k += ig_cache_element(type) * in * l->k_stride * IG_CACHE_PANEL;
         for (uint32_t r = 0, n; r < j->n; r += n) {
             n = att_take(j->n - r);
-#define ATT_CALL(c) att_block(j->scratch + r, k, ahead, l->head_k, c, panels, t + r * ATT_STRIDE + p, type)
+#define ATT_CALL(c)                                                                                \
+    att_block(j->scratch + r, k, ahead, l->k_stride, c, panels, t + r * ATT_STRIDE + p, type)
             ATT_ROWS_OF(n, ATT_CALL);
 #undef ATT_CALL
         }
@@ -128,10 +138,11 @@ struct att_state {
     float m, l; /* maximum (whole), sum of weights */
 };
 
-/* One panel of q . k -> base-2 exponents. `scale` is NULL or a factor for each position. */
-V_FN v16 att_exponent(const struct ig_attend *j, v16 s, const float *scale) {
+/* One panel of q . k -> base-2 exponents. `scale` is NULL or a factor for each position, `f` the
+ * row's. */
+V_FN v16 att_exponent(const struct ig_attend *j, v16 s, const float *scale, float f) {
     if (scale) s = v_mul(s, v_load(scale));
-    s = v_mul(s, v_set1(j->scale));
+    s = v_mul(s, v_set1(f));
     if (j->softcap > 0) s = v_mul(v_set1(j->softcap), v_tanh(v_div(s, v_set1(j->softcap))));
     return v_mul(s, v_set1(0x1.715476p+0f));
 }
@@ -164,13 +175,15 @@ V_FN v16 att_alibi(v16 x, float distance, float slope) {
 
 /* q . k -> exponents in place; returns the largest whole part. Positions outside [lo, hi) get none.
  */
-V_FN float att_exponents(const struct ig_attend *j, const struct ig_attend_row *row, uint32_t chunk,
+V_FN float att_exponents(const struct ig_attend *j, uint32_t r, uint32_t chunk,
                          float *t, uint32_t lo, uint32_t hi, enum ig_cache_type type) {
     v16 most = v_set1(-1e30f);
+    const struct ig_attend_row *row = &j->rows[r];
     float lanes[16], slope = row->slope * 0x1.715476p+0f, m = -1e30f;
+    float f = type == IG_CACHE_Q8 ? att_scale_q8(j)[r] * j->scale : j->scale;
     for (uint32_t i = lo / 16 * 16; i < hi; i += 16) {
         const float *scale = att_scale(j, chunk + i, j->layer->k_scale_at, type);
-        v16 x = att_exponent(j, v_load(t + i), scale);
+        v16 x = att_exponent(j, v_load(t + i), scale, f);
         if (slope > 0) x = att_alibi(x, (float)((int32_t)(chunk + i) - (int32_t)row->last), slope);
         x = att_mask(x, i, lo, hi);
         v_store(t + i, x);
@@ -183,10 +196,9 @@ V_FN float att_exponents(const struct ig_attend *j, const struct ig_attend_row *
 
 /* q . k of the chunk's positions [lo, hi) -> weights, in place; with q8 values, weights times the
  * values' scales. Returns the chunk's maximum and sum. */
-V_FN struct att_state att_weights(const struct ig_attend *j, const struct ig_attend_row *row,
-                                  uint32_t chunk, float *t, uint32_t lo, uint32_t hi,
+V_FN struct att_state att_weights(const struct ig_attend *j, uint32_t r, uint32_t chunk, float *t, uint32_t lo, uint32_t hi,
                                   enum ig_cache_type type) {
-    float m = att_exponents(j, row, chunk, t, lo, hi, type);
+    float m = att_exponents(j, r, chunk, t, lo, hi, type);
     v16 sum = v_zero();
     for (uint32_t i = lo / 16 * 16; i < hi; i += 16) {
         const float *scale = att_scale(j, chunk + i, j->layer->v_scale_at, type);
@@ -305,7 +317,7 @@ V_FN void att_all_values(const struct ig_attend *j, const float *t, uint32_t chu
 }
 
 V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, enum ig_cache_type type) {
-    float *t = j->scratch + (size_t)j->layer->head_k * ATT_ROWS, *sum[ATT_ROWS];
+    float *t = j->scratch + ((size_t)j->layer->head_k + 4) * ATT_ROWS, *sum[ATT_ROWS];
     struct att_range g = att_ranges(j, chunk);
     att_scores(j, chunk, g.from / IG_CACHE_PANEL * IG_CACHE_PANEL, g.to, t, type);
     for (uint32_t r = 0; r < j->n; r++) {
@@ -313,7 +325,7 @@ V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, enum ig_cache_typ
         sum[r] = part + IG_ATTEND_PART;
         if (g.lo[r] >= g.hi[r]) continue;
         struct att_state s =
-            att_weights(j, &j->rows[r], chunk, t + r * ATT_STRIDE, g.lo[r], g.hi[r], type);
+            att_weights(j, r, chunk, t + r * ATT_STRIDE, g.lo[r], g.hi[r], type);
         part[0] = s.m;
         part[1] = s.l;
         memset(sum[r], 0, j->layer->v_stride * sizeof *sum[r]);
@@ -331,9 +343,12 @@ static void attend_chunk(const struct ig_attend *j, uint32_t chunk) {
 }
 
 static void attend_queries(const struct ig_attend *j) {
-    for (uint32_t r = 0; r < j->n; r++)
-        for (uint32_t d = 0; d < j->layer->head_k; d++)
-            j->scratch[d * ATT_ROWS + r] = j->rows[r].q[d];
+    for (uint32_t r = 0; r < j->n; r++) {
+        if (j->cache->type == IG_CACHE_Q8) att_query_q8(j, r);
+        else
+            for (uint32_t d = 0; d < j->layer->head_k; d++)
+                j->scratch[d * ATT_ROWS + r] = j->rows[r].q[d];
+    }
 }
 
 /* ---- Chunks together ---- */

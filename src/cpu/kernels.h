@@ -68,7 +68,7 @@ struct ig_attend {
 };
 
 static inline size_t ig_attend_scratch(uint32_t head_k) {
-    return ((size_t)head_k + IG_ATTEND_CHUNK + 16) * IG_ATTEND_ROWS;
+    return ((size_t)head_k + 4 + IG_ATTEND_CHUNK + 16) * IG_ATTEND_ROWS;
 }
 static inline size_t ig_attend_part(const struct ig_cache_layer *l) {
     return IG_ATTEND_PART + l->v_stride;

@@ -17,22 +17,28 @@ static float quantize_head(const float *x, uint32_t n, int8_t *q) {
     return inverse > 0 ? amax * (1.0f / 127.0f) : 0.0f;
 }
 
-/* `n` values of one head to `to`, element i at i * step. Returns the scale of a q8 row. */
-static float store_head(const struct ig_cpu *c, enum ig_cache_type type, uint8_t *to, size_t step,
-                        const float *x, uint32_t n) {
-    float scale = 0;
+static float store_q8(const struct ig_cache_layer *l, bool values, uint8_t *to, const float *x) {
+    int8_t q[MAX_HEAD];
+    uint32_t n = values ? l->head_v : l->head_k;
+    float scale = quantize_head(x, n, q);
+    for (uint32_t i = 0; !values && i < n; i++)
+        to[(size_t)(i / 4) * IG_CACHE_PANEL * 4 + i % 4] = (uint8_t)q[i];
+    if (values) memcpy(to, q, n);
+    return scale;
+}
+
+/* `n` floats to `to`, element i at i * step, as f32 or f16 */
+static void store_head(const struct ig_cpu *c, enum ig_cache_type type, uint8_t *to, size_t step,
+                       const float *x, uint32_t n) {
+    uint16_t h[MAX_HEAD];
     if (type == IG_CACHE_F32) {
         for (uint32_t i = 0; i < n; i++) memcpy(to + i * step * 4, x + i, 4);
-    } else if (type == IG_CACHE_F16) {
-        uint16_t h[MAX_HEAD];
+    } else if (step == 1) {
+        c->k->to_f16((uint16_t *)(void *)to, x, n);
+    } else {
         c->k->to_f16(h, x, n);
         for (uint32_t i = 0; i < n; i++) memcpy(to + i * step * 2, h + i, 2);
-    } else {
-        int8_t q[MAX_HEAD];
-        scale = quantize_head(x, n, q);
-        for (uint32_t i = 0; i < n; i++) to[i * step] = (uint8_t)q[i];
     }
-    return scale;
 }
 
 void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, uint32_t t, bool values, uint32_t head,
@@ -42,17 +48,20 @@ void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, uint32_t t, bool val
     const struct ig_cache_layer *l = &cache->layers[op->layer];
     uint8_t *block = ig_cache_block(cache, l, token->position);
     uint32_t in = token->position % IG_CACHE_BLOCK, width = values ? l->head_v : l->head_k;
-    size_t element = ig_cache_element(cache->type),
-           panel = (size_t)(in / IG_CACHE_PANEL) * l->head_k * IG_CACHE_PANEL + in % IG_CACHE_PANEL;
+    bool q8 = cache->type == IG_CACHE_Q8;
+    size_t element = ig_cache_element(cache->type), lane = in % IG_CACHE_PANEL * (q8 ? 4u : 1u),
+           key = (size_t)(in / IG_CACHE_PANEL) * l->k_stride * IG_CACHE_PANEL + lane;
     for (uint32_t h = head; h < head + n; h++, x += width) {
-        uint8_t *k = block + l->k_at + l->k_head * h + panel * element,
+        uint8_t *k = block + l->k_at + l->k_head * h + key * element,
                 *v = block + l->v_at + l->v_head * h + (size_t)in * l->v_stride * element;
-        float scale =
+        if (!q8) {
             store_head(c, cache->type, values ? v : k, values ? 1 : IG_CACHE_PANEL, x, width);
-        if (cache->type == IG_CACHE_Q8)
-            memcpy(block + (values ? l->v_scale_at : l->k_scale_at) +
-                       (h * IG_CACHE_BLOCK + in) * sizeof scale,
-                   &scale, sizeof scale);
+            continue;
+        }
+        float scale = store_q8(l, values, values ? v : k, x);
+        memcpy(block + (values ? l->v_scale_at : l->k_scale_at) +
+                   (h * IG_CACHE_BLOCK + in) * sizeof scale,
+               &scale, sizeof scale);
     }
 }
 

@@ -147,7 +147,8 @@ uint64_t ig_model_kv_bytes(const struct ingle_model *m, int cache_type) {
     for (uint32_t il = 0; il < m->arch.hp.n_layer; il++) {
         const struct ig_layer_params *l = &m->arch.hp.layer[il];
         if (l->kv_layer != il) continue;
-        uint64_t values = l->head_k + ((uint64_t)l->head_v + 15) / 16 * 16;
+        uint64_t keys = cache_type == IG_CACHE_Q8 ? (l->head_k + 3) / 4 * 4 : l->head_k;
+        uint64_t values = keys + ((uint64_t)l->head_v + 15) / 16 * 16;
         total +=
             l->n_head_kv * (values * element + (cache_type == IG_CACHE_Q8 ? 2 * sizeof(float) : 0));
     }

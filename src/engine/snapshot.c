@@ -13,9 +13,9 @@
 static const char magic[8] = {'I', 'N', 'G', 'L', 'E', 'K', 'V', '1'};
 
 struct header {
-    uint64_t model; /* fingerprint */
-    uint64_t total; /* bytes of the file */
-    uint32_t type, n, n_groups, reserved;
+    uint64_t model;                     /* fingerprint */
+    uint64_t total;                     /* bytes of the file */
+    uint32_t type, n, n_groups, layout; /* layout: of blocks of this type */
 };
 
 /* Family, shapes, what the layers do, and a sample of every tensor's bytes. */
@@ -64,8 +64,8 @@ static uint64_t file_size(const struct ig_cache *c) {
 
 static ingle_status write_all(const struct ingle_session *s, struct writer *w, ingle_error *err) {
     const struct ig_cache *c = &s->cache;
-    struct header h = {
-        fingerprint(s->model), file_size(c), (uint32_t)c->type, c->n, c->n_groups, 0};
+    struct header h = {fingerprint(s->model),   file_size(c), (uint32_t)c->type, c->n, c->n_groups,
+                       ig_cache_layout(c->type)};
     IG_TRY(put(w, magic, sizeof magic, err));
     IG_TRY(put(w, &h, sizeof h, err));
     IG_TRY(put(w, s->tokens, c->n * sizeof *s->tokens, err));
@@ -123,6 +123,8 @@ static ingle_status check_header(const struct ingle_session *s, const char *path
         return refuse(path, "the session belongs to another model", err);
     if (h->type != (uint32_t)s->cache.type)
         return refuse(path, "the session has another KV type (--kv)", err);
+    if (h->layout != ig_cache_layout(s->cache.type))
+        return refuse(path, "another version of ingle saved the session", err);
     if (!h->n || h->n > s->context)
         return refuse(path, "the session is longer than the context (-c)", err);
     if (h->n_groups != s->cache.n_groups)

@@ -28,8 +28,9 @@ static void lay_out(struct ig_cache *c, struct ig_cache_layer *l, const struct i
     size_t element = ig_cache_element(c->type);
     *l = (struct ig_cache_layer){
         .group = group, .n_head_kv = w->n_head_kv, .head_k = w->head_k, .head_v = w->head_v};
+    l->k_stride = c->type == IG_CACHE_Q8 ? (uint32_t)up(w->head_k, 4) : w->head_k;
     l->v_stride = (uint32_t)up(w->head_v, 16);
-    l->k_head = (size_t)w->head_k * IG_CACHE_BLOCK * element;
+    l->k_head = (size_t)l->k_stride * IG_CACHE_BLOCK * element;
     l->v_head = (size_t)l->v_stride * IG_CACHE_BLOCK * element;
     l->k_at = g->block_bytes;
     l->v_at = l->k_at + up(l->k_head * w->n_head_kv, 64);

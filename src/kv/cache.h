@@ -4,6 +4,8 @@
  * vector holds 16 positions V  [64 positions][v_stride]           v_stride = head_v rounded up to
  * 16 Element types: f32, f16, or q8 (int8 with an f32 scale for each position and head, K and V
  * apart).
+ * A q8 key's panel is [head_k / 4][16 positions][4], so that four dims of a position meet in one
+ * integer dot; k_stride is head_k rounded up to 4 there, and the dims behind head_k are 0.
  *
  * Layers that see all positions share one table of blocks; layers with a window share, per window,
  * a ring that is just long enough for the window and the largest pass. Blocks are allocated when
@@ -24,7 +26,7 @@ struct ig_cache_want { /* what a layer needs */
 };
 
 struct ig_cache_layer {
-    uint32_t group, n_head_kv, head_k, head_v, v_stride;
+    uint32_t group, n_head_kv, head_k, head_v, k_stride, v_stride;
     size_t k_at, v_at;             /* offsets in a block */
     size_t k_head, v_head;         /* bytes of one head */
     size_t k_scale_at, v_scale_at; /* q8: [n_head_kv][64] f32 */
@@ -71,6 +73,10 @@ static inline uint8_t *ig_cache_block(const struct ig_cache *c, const struct ig_
 }
 static inline size_t ig_cache_element(enum ig_cache_type t) {
     return t == IG_CACHE_F32 ? 4 : t == IG_CACHE_F16 ? 2 : 1;
+}
+/* Version of the layout of a type's blocks, for files. */
+static inline uint32_t ig_cache_layout(enum ig_cache_type t) {
+    return t == IG_CACHE_Q8; /* 0: keys were [head_k][16 positions] */
 }
 
 #endif

@@ -61,6 +61,29 @@ static void test_kv_types(void **state) {
     ingle_model_close(m);
 }
 
+/* Single steps far into a text: threads share out the chunks of positions of one head. */
+static void test_threads_share_chunks(void **state) {
+    static const char *const threads[] = {"1", "2", "3", "8"};
+    (void)state;
+    int32_t ids[LONG];
+    float want[VOCAB];
+    make_ids(ids, LONG);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        ingle_model *m = open_model(models[i]);
+        for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+            const char *const pairs[] = {"context", "1024", "threads", threads[t], NULL};
+            ingle_session *s = open_session(m, pairs);
+            assert_int_equal(ingle_session_sync(s, ids, LONG - 5, &err), INGLE_OK);
+            for (size_t k = LONG - 5; k < LONG; k++)
+                assert_int_equal(ingle_session_step(s, ids[k], &err), INGLE_OK);
+            if (t == 0) memcpy(want, ingle_session_logits(s), sizeof want);
+            same_bits(want, ingle_session_logits(s));
+            ingle_session_close(s);
+        }
+        ingle_model_close(m);
+    }
+}
+
 static void test_going_back(void **state) {
     static const size_t cuts[] = {699, 650, 120, 13, 1, 300};
     (void)state;
@@ -192,6 +215,37 @@ static void test_save_and_load(void **state) {
         ingle_model_close(m);
     }
     unlink(temp_path());
+}
+
+/* q8 keys lie in another order than they once did; files tell. */
+static void test_session_files_of_q8(void **state) {
+    static const char *const pairs[] = {"context", "128", "kv", "q8_0", NULL};
+    enum { LAYOUT_AT = 36 };
+    (void)state;
+    int32_t ids[100];
+    float want[VOCAB];
+    size_t n;
+    make_ids(ids, 100);
+    ingle_model *m = open_model("models/llama");
+    ingle_session *s = open_session(m, pairs);
+    assert_int_equal(ingle_session_sync(s, ids, 70, &err), INGLE_OK);
+    assert_int_equal(ingle_session_save(s, temp_path(), &err), INGLE_OK);
+    ingle_session_close(s);
+    s = open_session(m, pairs);
+    if (ingle_session_load(s, temp_path(), &err) != INGLE_OK) fail_msg("%s", err.message);
+    assert_int_equal(ingle_session_sync(s, ids, 100, &err), INGLE_OK);
+    reference(m, pairs, ids, 100, want);
+    same_bits(want, ingle_session_logits(s));
+    char *file = read_file(temp_path(), &n);
+    assert_int_equal(file[LAYOUT_AT], 1);
+    file[LAYOUT_AT] = 0;
+    write_file(temp_path(), file, n);
+    assert_int_equal(ingle_session_load(s, temp_path(), &err), INGLE_BAD_FILE);
+    assert_non_null(strstr(err.message, "version"));
+    free(file);
+    unlink(temp_path());
+    ingle_session_close(s);
+    ingle_model_close(m);
 }
 
 static void test_bad_session_files(void **state) {
@@ -521,11 +575,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cutting_a_prompt),
         cmocka_unit_test(test_kv_types),
+        cmocka_unit_test(test_threads_share_chunks),
         cmocka_unit_test(test_going_back),
         cmocka_unit_test(test_steps_are_a_sync),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_session_files_of_q8),
         cmocka_unit_test(test_bad_session_files),
         cmocka_unit_test(test_one_model_many_threads),
         cmocka_unit_test(test_cancel_session),
