@@ -1,6 +1,8 @@
 /* AVX2 + FMA + F16C: the shared float kernels over two registers, matrices through panels
- * (panel_linear.inl). Empty on other machines. */
+ * (panel_linear.inl). Three more tables differ only in the products of many inputs (many.h). Empty
+ * on other machines. */
 #include "cpu/kernels.h"
+#include "cpu/many.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
@@ -35,6 +37,14 @@
 #pragma GCC pop_options
 #endif
 
+#define MANY(isa)                                                                                  \
+    static void linear_##isa(const struct ig_linear *j) {                                          \
+        if (j->n <= IG_FEW_MAX || !ig_many_##isa(j)) pl_linear(j);                                 \
+    }
+MANY(avxvnni)
+MANY(vnni256)
+MANY(avx512bw)
+
 const struct ig_kernels ig_kernels_avx2 = {
     .name = "avx2",
     .scratch_bytes = pl_scratch_bytes,
@@ -42,6 +52,24 @@ const struct ig_kernels ig_kernels_avx2 = {
 #include "cpu/table.inl"
 };
 
+#define TABLE(isa)                                                                                 \
+    const struct ig_kernels ig_kernels_##isa = {                                                   \
+        .name = #isa, .scratch_bytes = pl_scratch_bytes, .linear_quant = linear_##isa,
+TABLE(avxvnni)
+#include "cpu/table.inl"
+}
+;
+TABLE(vnni256)
+#include "cpu/table.inl"
+}
+;
+TABLE(avx512bw)
+#include "cpu/table.inl"
+}
+;
+
 #else
+const struct ig_kernels ig_kernels_avxvnni = {0}, ig_kernels_vnni256 = {0},
+                        ig_kernels_avx512bw = {0};
 const struct ig_kernels ig_kernels_avx2 = {0};
 #endif

@@ -26,7 +26,7 @@ struct ig_pass {
 struct ig_cpu;
 
 struct ig_cpu_config {
-    const char *kernels; /* "auto", "scalar", "avx2", "avx512" */
+    const char *kernels; /* "auto" or a table's name */
     unsigned threads;    /* >= 1 */
     uint32_t context;    /* of the timelines: longrope chooses by it */
     bool background;     /* worker threads at lower priority */

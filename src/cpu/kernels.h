@@ -105,6 +105,7 @@ struct ig_kernels {
 
 extern const struct ig_kernels ig_kernels_scalar;
 extern const struct ig_kernels ig_kernels_avx2;   /* name NULL where not compiled */
+extern const struct ig_kernels ig_kernels_avxvnni, ig_kernels_vnni256, ig_kernels_avx512bw;
 extern const struct ig_kernels ig_kernels_avx512; /* with VNNI */
 
 /* "auto" or a table's name. NULL: this machine cannot run it. */

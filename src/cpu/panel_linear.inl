@@ -7,6 +7,7 @@
  * tiles of T; the float sum of a slice waits in `acc` between panels. Bits are those of quant.inl:
  * integers are exact in any order, and the float steps of an output run over units and slices in
  * the same order. */
+#include "quant/few.h"
 #include "quant/panel.h"
 
 #define PL_FN static inline __attribute__((always_inline))
@@ -96,7 +97,7 @@ static size_t pl_scratch_bytes(uint32_t cols) {
     if (rest < few_scratch_bytes(cols)) rest = few_scratch_bytes(cols);
 #endif
 #ifdef PM_FIND
-    if (rest < pm_scratch_bytes(cols)) rest = pm_scratch_bytes(cols);
+    if (rest < sizeof(struct pm_scratch)) rest = sizeof(struct pm_scratch);
 #endif
     return rest;
 }

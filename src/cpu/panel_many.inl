@@ -289,8 +289,3 @@ static bool pm_linear(const struct ig_linear *j) {
     }
     return true;
 }
-
-static size_t pm_scratch_bytes(uint32_t cols) {
-    size_t rest = lq_scratch_bytes(cols);
-    return rest > sizeof(struct pm_scratch) ? rest : sizeof(struct pm_scratch);
-}

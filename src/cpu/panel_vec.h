@@ -67,8 +67,13 @@ typedef __m256 pvf;
 #define pv_madd        _mm256_madd_epi16
 #define pv_abs8        _mm256_abs_epi8
 #ifdef PV_VNNI
+#ifdef PV_VEX
+#define pv_dpbusd _mm256_dpbusd_avx_epi32
+#define pv_dpwssd _mm256_dpwssd_avx_epi32
+#else
 #define pv_dpbusd _mm256_dpbusd_epi32
 #define pv_dpwssd _mm256_dpwssd_epi32
+#endif
 #else
 #define pv_dpwssd(s, a, b) _mm256_add_epi32(s, _mm256_madd_epi16(a, b))
 #endif
