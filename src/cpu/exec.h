@@ -91,6 +91,37 @@ static inline bool ig_take(const struct ig_cpu *c, unsigned thread, uint32_t n, 
     }
     return *unit < n;
 }
+/* Units that lie side by side, for one thread: rows that follow each other in memory are read much
+ * faster than rows here and there. Half of the units are shared out at once, then half of the rest,
+ * and so on down to single units, so that all threads end together. */
+struct ig_near {
+    uint32_t at, end;
+};
+/* Range i of n units; the first `team` ranges are those of the threads' numbers. */
+static inline struct ig_near ig_near_range(uint32_t n, uint32_t team, uint32_t i) {
+    uint32_t start = 0, size = n / (2 * team);
+    for (; i >= team && size > 1; i -= team) {
+        start += size * team;
+        size = (n - start) / (2 * team);
+    }
+    if (size == 0) size = 1;
+    if (i >= n || start + i * size >= n) return (struct ig_near){n, n};
+    start += i * size;
+    return (struct ig_near){start, n - start < size ? n : start + size};
+}
+/* As ig_take; `r` is zero at first. */
+static inline bool ig_take_near(const struct ig_cpu *c, unsigned thread, uint32_t n,
+                                struct ig_near *r, uint32_t *unit) {
+    uint32_t i;
+    if (r->at == r->end) {
+        if (!ig_take(c, thread, UINT32_MAX, &i)) return false;
+        *r = ig_near_range(n, ig_pool_team(c->pool), i);
+    } else if (atomic_load_explicit(c->cancel, memory_order_relaxed)) {
+        return false;
+    }
+    *unit = r->at++;
+    return *unit < n;
+}
 static inline void ig_barrier(const struct ig_cpu *c, unsigned thread, struct ig_pool_next next) {
     ig_pool_barrier(c->pool, thread, next);
     c->lane[thread].begun = 0;

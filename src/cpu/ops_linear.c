@@ -138,8 +138,9 @@ struct ig_pool_next ig_op_first_weights(const struct ig_cpu *c, const struct ig_
     const struct ig_op *op = &c->plan->ops[s->op];
     if (op->kind != IG_OP_LINEAR) return (struct ig_pool_next){NULL, 0};
     struct units u = cut(c, s);
-    if (thread >= u.n) return (struct ig_pool_next){NULL, 0};
-    struct place p = find_unit(op, s, &u, thread);
+    struct ig_near first = ig_near_range(u.n, ig_pool_team(c->pool), thread);
+    if (first.at >= u.n) return (struct ig_pool_next){NULL, 0};
+    struct place p = find_unit(op, s, &u, first.at);
     const struct ig_mat *m = &op->w[p.i]->mat;
     return (struct ig_pool_next){ig_mat_at(m, 0) + m->row_bytes * p.row, m->row_bytes * p.rows};
 }
@@ -202,8 +203,9 @@ void ig_op_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
     bool columns = s->shape == IG_SHAPE_COLUMNS;
     uint32_t n = ig_op_rows(c, op), unit;
     struct units u = cut(c, s);
+    struct ig_near near = {0, 0};
     if (!n) return;
-    while (ig_take(c, thread, u.n, &unit)) {
+    while (ig_take_near(c, thread, u.n, &near, &unit)) {
         struct place p = find_unit(op, s, &u, unit);
         for (unsigned i = columns ? 0 : p.i; i < (columns ? op->n_to : p.i + 1); i++) {
             struct ig_linear j = {.n = n};

@@ -18,11 +18,6 @@
 #define PL_EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 #endif
 enum { PL_MAX = 8, PL_TOKENS = 256 };
-#ifdef FEW_FIND /* up to so many inputs are not worth packing (panel_many.inl) */
-enum { PL_FEW = IG_FEW_MAX };
-#else
-enum { PL_FEW = PL_MAX };
-#endif
 
 struct pl_inputs { /* of one tile, at the first column of the panel */
     const int8_t *q[PL_MAX];
@@ -107,7 +102,7 @@ static void pl_linear(const struct ig_linear *j) {
     if (few_linear(j)) return;
 #endif
 #ifdef PM_FIND
-    if (j->n > PL_FEW && pm_linear(j)) return;
+    if (j->n > PL_MAX && pm_linear(j)) return;
 #endif
     const struct ig_panel_type *t = PL_FIND(j->type);
     const pl_tile_fn *tiles = t ? pl_tiles(j->type, t->top) : NULL;
