@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { HUGE = 1 << 20 }; /* neighbours of this size share a huge page soon */
+enum { HUGE = 1 << 20, TOGETHER = 64 }; /* smaller blocks gain nothing from huge pages */
 
 static size_t up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
@@ -81,19 +81,30 @@ void ig_cache_close(struct ig_cache *c) {
     *c = (struct ig_cache){0};
 }
 
+/* Kernels read whole panels: what lies behind the last position must be finite numbers. All blocks
+ * are there before the first is touched, because a huge page mostly reaches into two. */
+static void clear(uint8_t *const *fresh, uint32_t n, size_t bytes) {
+    for (uint32_t i = 0; i < n && bytes >= HUGE; i++) ig_os_huge_pages(fresh[i], bytes);
+    for (uint32_t i = 0; i < n; i++) memset(fresh[i], 0, bytes);
+}
+
 static ingle_status reserve_group(struct ig_cache *c, struct ig_cache_group *g, uint32_t end,
                                   ingle_error *err) {
-    uint32_t blocks = (end + IG_CACHE_BLOCK - 1) / IG_CACHE_BLOCK;
-    for (uint32_t i = c->n / IG_CACHE_BLOCK; i < blocks; i++) {
+    uint32_t blocks = (end + IG_CACHE_BLOCK - 1) / IG_CACHE_BLOCK, n = 0;
+    uint8_t *fresh[TOGETHER] = {0};
+    bool failed = false;
+    for (uint32_t i = c->n / IG_CACHE_BLOCK; i < blocks && !failed; i++) {
         uint8_t **slot = &g->slots[i % g->n_slots];
         if (*slot) continue;
         *slot = ig_alloc(c->mem, g->block_bytes);
-        if (!*slot) return ig_fail_memory(err, g->block_bytes);
-        if (g->block_bytes >= HUGE) ig_os_huge_pages(*slot, g->block_bytes);
-        /* Kernels read whole panels: what lies behind the last position must be finite numbers. */
-        memset(*slot, 0, g->block_bytes);
+        failed = !*slot;
+        if (!failed) fresh[n++] = *slot;
+        if (n < TOGETHER) continue;
+        clear(fresh, n, g->block_bytes);
+        n = 0;
     }
-    return INGLE_OK;
+    clear(fresh, n, g->block_bytes);
+    return failed ? ig_fail_memory(err, g->block_bytes) : INGLE_OK;
 }
 
 ingle_status ig_cache_reserve(struct ig_cache *c, uint32_t end, ingle_error *err) {

@@ -139,9 +139,9 @@ void ig_os_read_ahead(const void *p, size_t n) {
 
 void ig_os_huge_pages(void *p, size_t n) {
 #ifdef MADV_HUGEPAGE
-    uintptr_t page = ig_os_page_size(), from = ((uintptr_t)p + page - 1) / page * page;
-    uintptr_t to = ((uintptr_t)p + n) / page * page;
-    if (from < to) madvise((void *)from, to - from, MADV_HUGEPAGE);
+    /* Whole pages, the neighbours' ends included: else what lies between them splits the range. */
+    uintptr_t page = ig_os_page_size(), from = (uintptr_t)p / page * page;
+    madvise((void *)from, (uintptr_t)p + n - from, MADV_HUGEPAGE);
 #else
     (void)p, (void)n;
 #endif
