@@ -22,6 +22,7 @@ struct ig_route {          /* the experts of a pass */
  * plan/fuse.c says it computes alone; pointers are NULL where it says nothing. */
 struct ig_lane {
     uint8_t *scratch;
+    struct ig_packed packed; /* in scratch */
     float *attend;             /* ops_attend.c */
     float *buffer[IG_B_COUNT]; /* [IG_FEW_TOKENS rows] */
     struct ig_act_rows act[2];

@@ -18,6 +18,17 @@ struct ig_act_rows {
     size_t q_stride, d_stride, s_stride;
 };
 
+/* Which inputs a thread's scratch holds in packed form, so that the next call of the same operation
+ * need not pack them again. The caller gives every operation a new number `op` and sets held to 0
+ * when something else used the scratch. */
+struct ig_packed {
+    uint64_t op, held;
+    const int8_t *q; /* of what */
+    size_t slice;
+    uint32_t first;
+    int form, zero;
+};
+
 /* y[i][r] = sum over k of W[r][k] x[i][k] for rows [0, rows) of W and `n` inputs i. */
 struct ig_linear {
     const struct ig_quant *type;
@@ -32,7 +43,8 @@ struct ig_linear {
     size_t y_stride;
     const uint32_t *y_index; /* output i is row y_index[i]; NULL: row i */
     uint32_t n;
-    void *scratch; /* ig_kernels.scratch_bytes(cols) bytes, aligned to 64, private to the thread */
+    struct ig_packed *packed; /* or NULL */
+    void *scratch;            /* ig_kernels.scratch_bytes(cols) bytes, aligned to 64, private to the thread */
 };
 
 static inline size_t ig_linear_x(const struct ig_linear *j, uint32_t i) {

@@ -50,6 +50,7 @@ static void run_rows(struct ig_cpu *c, const struct ig_op *op, unsigned i, uint3
         c->k->linear_quant(j);
     } else {
         c->k->linear_float(j);
+        c->lane[thread].packed.held = 0;
     }
     finish_rows(j, w->bias ? w->bias + (size_t)expert * w->mat.rows + row : NULL,
                 w->mat.scale ? w->mat.scale + expert : NULL);
@@ -205,10 +206,11 @@ void ig_op_linear(struct ig_cpu *c, const struct ig_step *s, unsigned thread) {
     struct units u = cut(c, s);
     struct ig_near near = {0, 0};
     if (!n) return;
+    c->lane[thread].packed.op++;
     while (ig_take_near(c, thread, u.n, &near, &unit)) {
         struct place p = find_unit(op, s, &u, unit);
         for (unsigned i = columns ? 0 : p.i; i < (columns ? op->n_to : p.i + 1); i++) {
-            struct ig_linear j = {.n = n};
+            struct ig_linear j = {.n = n, .packed = &c->lane[thread].packed};
             run_rows(c, op, i, 0, p.row, p.rows, &j, thread);
         }
         if (columns) finish_columns(c, s, p.row, p.rows, NULL, n, thread);

@@ -104,6 +104,7 @@ static void pl_linear(const struct ig_linear *j) {
 #ifdef PM_FIND
     if (j->n > PL_MAX && pm_linear(j)) return;
 #endif
+    if (j->packed) j->packed->held = 0;
     const struct ig_panel_type *t = PL_FIND(j->type);
     const pl_tile_fn *tiles = t ? pl_tiles(j->type, t->top) : NULL;
     if (!tiles || j->rows < IG_PANEL_ROWS) {

@@ -183,10 +183,28 @@ static int pm_tile_size(uint32_t left) {
     return left > PM_HALF ? PM_T : PM_HALF;
 }
 
+/* Does the scratch hold these inputs from a call before? Notes that it will. */
+static bool pm_held(const struct pm_job *m) {
+    struct ig_packed *p = m->j->packed, now;
+    if (!p) return false;
+    now = (struct ig_packed){.op = p->op,
+                             .held = p->op,
+                             .q = m->j->act.q,
+                             .slice = m->slice,
+                             .first = m->first,
+                             .form = (int)m->kind.extra,
+                             .zero = m->type->zero};
+    bool held = p->held == now.held && p->q == now.q && p->slice == now.slice &&
+                p->first == now.first && p->form == now.form && p->zero == now.zero;
+    *p = now;
+    return held;
+}
+
 static void pm_pack(struct pm_job *m) {
     const struct ig_linear *j = m->j;
     struct pm_scratch *s = j->scratch;
     m->stride = m->cols + 4 * (pm_extra_count(m->kind.extra, m->cols) + m->cols / m->per);
+    if (pm_held(m)) return;
     for (uint32_t i = 0; i < m->n;) {
         struct pm_input in[PM_T_MAX];
         int T = pm_tile_size(m->n - i);
