@@ -174,6 +174,12 @@ fn scopes_hold() {
     );
     harness.ok("load_model", json!({ "model": "open" }));
     harness.err("forbidden", "load_model", json!({ "model": "shut" }));
+    // A draft model is a model too.
+    harness.err(
+        "forbidden",
+        "load_model",
+        json!({ "model": "open", "options": { "draft-model": "shut" } }),
+    );
     // Not by its path either, and a link does not help.
     harness.err(
         "forbidden",

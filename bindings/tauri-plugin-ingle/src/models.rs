@@ -18,6 +18,12 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Tokens of the answer.
     pub output_tokens: u64,
+    /// Tokens computed ahead of their turn (option `speculate`).
+    #[serde(default)]
+    pub guessed_tokens: u64,
+    /// Of those, how many came true.
+    #[serde(default)]
+    pub accepted_tokens: u64,
 }
 
 /// Where the time of a finished request went.

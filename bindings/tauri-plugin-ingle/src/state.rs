@@ -252,6 +252,15 @@ impl<R: Runtime> Ingle<R> {
             .wake(&mut |_, _| std::ops::ControlFlow::Continue(()))
     }
 
+    /// A draft model is named as a model is, and must be one that the caller may use.
+    fn option_value(&self, name: &str, value: &str, scope: Option<&Scope>) -> Result<String> {
+        if name != "draft-model" || value.is_empty() {
+            return Ok(value.to_owned());
+        }
+        let target = self.target(Some(value), scope)?;
+        Ok(target.path.to_string_lossy().into_owned())
+    }
+
     pub(crate) fn load(
         &self,
         name: &str,
@@ -266,7 +275,7 @@ impl<R: Runtime> Ingle<R> {
         let mut all = self.config().load_options();
         for (name, value) in options {
             all.retain(|(other, _)| other != name);
-            all.push((name.clone(), value.clone()));
+            all.push((name.clone(), self.option_value(name, value, scope)?));
         }
         all.sort();
         let slot = match options {

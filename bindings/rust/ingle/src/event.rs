@@ -102,6 +102,12 @@ pub struct Usage {
     pub cached_tokens: u32,
     /// Generated.
     pub output_tokens: u32,
+    /// Computed ahead of their turn (option `speculate`).
+    #[serde(default)]
+    pub guessed_tokens: u32,
+    /// Of those, how many came true.
+    #[serde(default)]
+    pub accepted_tokens: u32,
 }
 
 /// Times of a request.
@@ -194,6 +200,8 @@ fn done(event: &sys::ingle_event) -> Done {
         prompt_tokens: count(event.prompt_tokens),
         cached_tokens: count(event.cached_tokens),
         output_tokens: count(event.output_tokens),
+        guessed_tokens: count(event.guessed_tokens),
+        accepted_tokens: count(event.accepted_tokens),
     };
     let seconds = event.output_seconds;
     let tokens_per_second = if seconds > 0.0 { f64::from(usage.output_tokens) / seconds } else { 0.0 };

@@ -11,7 +11,7 @@ use std::{
 use ingle_sys as sys;
 
 use crate::{
-    Model, Options, Pooling, Result,
+    Code, Error, Model, Options, Pooling, Result,
     ffi::{self, Guarded},
     options::LogHook,
 };
@@ -105,6 +105,19 @@ impl Session {
     /// Appends one token.
     pub fn step(&mut self, id: i32) -> Result<()> {
         ffi::check(|err| unsafe { sys::ingle_session_step(self.inner.ptr, id, err) })
+    }
+
+    /// Appends `ids[i]` to `sessions[i]`, all in one pass over the weights: several answers for little more than the time
+    /// of one. All are sessions of one model with the same options `cpu` and `kv`, and each gets the bits that it would
+    /// get alone. The threads of the first compute, and its canceller ends the call. On failure none has changed.
+    pub fn step_together(sessions: &mut [&mut Session], ids: &[i32]) -> Result<()> {
+        if sessions.len() != ids.len() {
+            let message = format!("{} sessions, but {} tokens", sessions.len(), ids.len());
+            return Err(Error::new(Code::BadArgument, message));
+        }
+        let raw: Vec<_> = sessions.iter().map(|session| session.inner.ptr).collect();
+        // SAFETY: as many pointers as ids; `&mut` says that nobody else uses these sessions.
+        ffi::check(|err| unsafe { sys::ingle_sessions_step(raw.as_ptr(), ids.as_ptr(), raw.len(), err) })
     }
 
     /// One value for each token of the vocabulary, after the last token; `None` before the first [`Session::sync`].

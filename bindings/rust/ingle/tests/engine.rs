@@ -459,6 +459,25 @@ fn conversations_are_kept_in_files() {
 }
 
 #[test]
+fn sessions_step_together() {
+    let model = tiny();
+    let mut sessions: Vec<_> = (0..3).map(|_| Session::new(&model).unwrap()).collect();
+    for (i, session) in sessions.iter_mut().enumerate() {
+        session.sync(&[5, 6, 7, 8][..=i]).unwrap();
+    }
+    let mut all: Vec<_> = sessions.iter_mut().collect();
+    Session::step_together(&mut all, &[9, 10, 11]).unwrap();
+    assert!(Session::step_together(&mut all, &[9]).is_err());
+    assert!(Session::step_together(&mut [], &[]).is_err());
+    for (i, together) in sessions.iter().enumerate() {
+        let mut alone = Session::new(&model).unwrap();
+        alone.sync(together.tokens()).unwrap();
+        assert_eq!(together.tokens().last(), Some(&(9 + i as i32)));
+        assert_eq!(alone.logits(), together.logits());
+    }
+}
+
+#[test]
 fn sessions_give_logits() {
     let model = tiny();
     let mut options = Options::new();

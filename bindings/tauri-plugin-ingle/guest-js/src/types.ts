@@ -81,6 +81,9 @@ export interface Usage {
   /** Part of the prompt that was still in the cache and cost nothing. */
   cachedTokens: number;
   outputTokens: number;
+  /** Tokens computed ahead of their turn (option `speculate`), and how many of them came true. */
+  guessedTokens?: number;
+  acceptedTokens?: number;
 }
 
 export interface Timings {

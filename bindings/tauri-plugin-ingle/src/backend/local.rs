@@ -163,6 +163,8 @@ pub(super) fn translate(event: Event, tokens: &mut u32) -> Option<BackendEvent> 
                 prompt_tokens: done.usage.prompt_tokens.into(),
                 cached_tokens: done.usage.cached_tokens.into(),
                 output_tokens: done.usage.output_tokens.into(),
+                guessed_tokens: done.usage.guessed_tokens.into(),
+                accepted_tokens: done.usage.accepted_tokens.into(),
             },
             timings: Timings {
                 prompt_seconds: done.timings.prompt_seconds,

@@ -260,6 +260,8 @@ fn typed(raw: RawEvent) -> Option<Event> {
                 prompt_tokens: count(raw.prompt_tokens),
                 cached_tokens: count(raw.cached_tokens),
                 output_tokens: tokens,
+                guessed_tokens: count(raw.guessed_tokens),
+                accepted_tokens: count(raw.accepted_tokens),
             },
             timings: Timings {
                 prompt_seconds: raw.prompt_seconds,

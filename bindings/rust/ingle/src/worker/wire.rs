@@ -48,6 +48,12 @@ pub struct RawEvent {
     /// Tokens of the answer so far.
     #[serde(default)]
     pub output_tokens: u64,
+    /// Tokens computed ahead of their turn.
+    #[serde(default)]
+    pub guessed_tokens: u64,
+    /// Of those, how many came true.
+    #[serde(default)]
+    pub accepted_tokens: u64,
     /// Time spent on the prompt.
     #[serde(default)]
     pub prompt_seconds: f64,
