@@ -31,12 +31,14 @@ struct loop {
 #define X86(op, size, n) op " %%" size #n ", %%" size #n ", %%" size #n "\n\t"
 #define VNNI_512(n)      X86("vpdpbusd", "zmm", n)
 #define VNNI_256(n)      X86("%{vex%} vpdpbusd", "ymm", n)
+#define VNNI_VL(n)       X86("%{evex%} vpdpbusd", "ymm", n)
 #define MADD_512(n)      X86("vpmaddubsw", "zmm", n)
 #define MADD_256(n)      X86("vpmaddubsw", "ymm", n)
 #define FMA_512(n)       X86("vfmadd231ps", "zmm", n)
 #define FMA_256(n)       X86("vfmadd231ps", "ymm", n)
 LOOP(vnni_512, "vzeroall", VNNI_512)
 LOOP(vnni_256, "vzeroall", VNNI_256)
+LOOP(vnni_vl, "vzeroall", VNNI_VL)
 LOOP(madd_512, "vzeroall", MADD_512)
 LOOP(madd_256, "vzeroall", MADD_256)
 LOOP(fma_512, "vzeroall", FMA_512)
@@ -48,6 +50,7 @@ static const struct loop int8_loops[] = {
     {"avx512", "vpdpbusd zmm", 64, vnni_512},
     {"avx512bw", "vpmaddubsw zmm", 64, madd_512},
     {"avxvnni", "vpdpbusd ymm", 32, vnni_256},
+    {"vnni256", "vpdpbusd ymm", 32, vnni_vl},
     {"avx2", "vpmaddubsw ymm", 32, madd_256},
     {0},
 };
@@ -55,6 +58,7 @@ static const struct loop fma_loops[] = {
     {"avx512", "vfmadd231ps zmm", 16, fma_512},
     {"avx512bw", "vfmadd231ps zmm", 16, fma_512},
     {"avxvnni", "vfmadd231ps ymm", 8, fma_256},
+    {"vnni256", "vfmadd231ps ymm", 8, fma_256},
     {"avx2", "vfmadd231ps ymm", 8, fma_256},
     {0},
 };
