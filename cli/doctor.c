@@ -15,7 +15,8 @@ static void put_devices(const struct ig_json *list) {
         cli_putf("%-8s ", usable ? "usable" : "not used");
         put_text(d, "name");
         if (usable) {
-            cli_putf(", %lld threads, %.1f GB, kernels ",
+            cli_putf(", %lld cores, %lld threads, %.1f GB, kernels ",
+                     (long long)ig_json_i64(ig_json_get(d, "cores"), 0),
                      (long long)ig_json_i64(ig_json_get(d, "threads"), 0),
                      ig_json_f64(ig_json_get(d, "memory_bytes"), 0) / 1e9);
             put_text(d, "kernels");
@@ -41,7 +42,8 @@ static void put_speed(const struct ig_json *s) {
     double bytes = ig_json_f64(ig_json_get(s, "memory_bytes_per_second"), 0);
     double limit = ig_json_f64(ig_json_get(s, "tokens_per_second_limit"), 0);
     if (bytes > 0) cli_putf("memory   %.1f GB/s read by all threads\n", bytes / 1e9);
-    if (limit > 0) cli_putf("speed    at most %.0f tokens/s with the memory as busy as it is now\n", limit);
+    if (limit > 0)
+        cli_putf("speed    at most %.0f tokens/s with the memory as busy as it is now\n", limit);
 }
 
 static void put_problems(const struct ig_json *list) {

@@ -290,7 +290,8 @@ INGLE_API size_t ingle_session_bytes(const ingle_session *s);
 /* ---- Devices ----------------------------------------------------------------------------------------------------- */
 
 /* Pushes a JSON array of what this machine could compute on, usable ones first: {"id": "cpu", "kind": "cpu" or "gpu", "name",
- * "threads", "memory_bytes", "kernels": instruction set, "usable": bool, "reason": why not, else ""}. */
+ * "threads", "cores": physical performance cores, the default number of threads (CPU only), "memory_bytes",
+ * "kernels": instruction set, "usable": bool, "reason": why not, else ""}. */
 INGLE_API ingle_status ingle_devices(ingle_text_fn fn, void *ud, ingle_error *err);
 /* Pushes a JSON report: {"version", "system", "devices", "model": what `m` needs and whether it fits (null without a model),
  * "speed": measured memory bandwidth and the tokens a second it allows, "problems": [{"severity": "error", "warning" or "note",

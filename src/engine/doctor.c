@@ -48,8 +48,9 @@ static void put_cpu(struct ig_buf *b, const char *kernels) {
     ig_os_cpu_name(name, sizeof name);
     ig_buf_z(b, "{\"id\":\"cpu\",\"kind\":\"cpu\",\"name\":");
     ig_json_put_str(b, ig_str_of(name[0] ? name : ARCH));
-    ig_buf_f(b, ",\"threads\":%u,\"memory_bytes\":%llu,\"kernels\":\"%s\"", ig_os_cpu_count(),
-             (unsigned long long)ig_os_memory_total(), kernels);
+    ig_buf_f(b, ",\"threads\":%u,\"cores\":%u,\"memory_bytes\":%llu,\"kernels\":\"%s\"",
+             ig_os_cpu_count(), ig_os_core_count(), (unsigned long long)ig_os_memory_total(),
+             kernels);
     ig_buf_z(b, ",\"usable\":true,\"reason\":\"\"}");
 }
 
@@ -276,7 +277,7 @@ ingle_status ingle_doctor(const ingle_model *m, const ingle_options *options, in
     struct report r = {.m = m,
                        .options = options,
                        .kernels = ig_kernels_choose("auto")->name,
-                       .threads = ig_os_cpu_count(),
+                       .threads = ig_os_core_count(),
                        .total = ig_os_memory_total(),
                        .available = ig_os_memory_available(),
                        .problems = {.mem = &mem}};

@@ -21,9 +21,9 @@ static uint32_t pick_context(const struct ingle_model *m, const ingle_options *o
 /* A model so small that waiting at barriers would cost more than the work is run on one thread. */
 static unsigned pick_threads(const struct ingle_model *m, const ingle_options *o) {
     int64_t n = ig_options_int(o, IG_OPT_THREADS);
-    unsigned cpus = ig_os_cpu_count();
+    unsigned cores = ig_os_core_count();
     if (n == 0 && ig_model_weight_bytes(m) < SMALL_MODEL) return 1;
-    if (n == 0) n = cpus > 16 ? 16 : cpus;
+    if (n == 0) n = cores > 16 ? 16 : cores;
     return n > MAX_THREADS ? MAX_THREADS : (unsigned)n;
 }
 

@@ -62,6 +62,8 @@ void ig_os_thread_background(void);
 
 /* CPUs this process may use: affinity mask and cgroup quota counted, at least 1. */
 unsigned ig_os_cpu_count(void);
+/* Of these the physical performance cores: hyper-threads and efficiency cores left out, where the system tells. */
+unsigned ig_os_core_count(void);
 /* Name of the processor as the system tells it, "" if it does not. */
 void ig_os_cpu_name(char *out, size_t cap);
 /* "linux", "macos", "windows", ...; static. */

@@ -438,6 +438,41 @@ unsigned ig_os_cpu_count(void) {
     return n ? n : 1;
 }
 
+typedef BOOL(WINAPI *cores_fn)(LOGICAL_PROCESSOR_RELATIONSHIP,
+                               PSYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX, PDWORD);
+
+/* Cores of the highest efficiency class, which is the fastest; one entry each, of varying size.
+ * EfficiencyClass is the byte behind Flags, which older headers count as reserved. */
+static unsigned fastest_cores(const uint8_t *info, DWORD bytes, DWORD_PTR mine) {
+    unsigned n = 0, best = 0;
+    for (DWORD at = 0; at < bytes;) {
+        const SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX *e = (const void *)(info + at);
+        unsigned efficiency = ((const uint8_t *)&e->Processor)[1];
+        at += e->Size;
+        if (!(e->Processor.GroupMask[0].Mask & mine)) continue;
+        if (efficiency > best) n = 0, best = efficiency;
+        n += efficiency == best;
+    }
+    return n;
+}
+
+unsigned ig_os_core_count(void) {
+    unsigned cpus = ig_os_cpu_count(), cores = 0;
+    HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
+    FARPROC found = kernel ? GetProcAddress(kernel, "GetLogicalProcessorInformationEx") : NULL;
+    DWORD_PTR mine = 0, all = 0;
+    DWORD bytes = 0;
+    cores_fn get;
+    if (!found || !GetProcessAffinityMask(GetCurrentProcess(), &mine, &all)) return cpus;
+    memcpy(&get, &found, sizeof get);
+    get(RelationProcessorCore, NULL, &bytes);
+    uint8_t *info = bytes ? HeapAlloc(GetProcessHeap(), 0, bytes) : NULL;
+    if (info && get(RelationProcessorCore, (void *)info, &bytes))
+        cores = fastest_cores(info, bytes, mine);
+    if (info) HeapFree(GetProcessHeap(), 0, info);
+    return cores && cores < cpus ? cores : cpus;
+}
+
 void ig_os_cpu_name(char *out, size_t cap) {
     DWORD n = GetEnvironmentVariableA("PROCESSOR_IDENTIFIER", out, (DWORD)cap);
     if (!n || n >= cap) *out = 0;

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "os/os.h"
+#include "os/posix.h"
 
 static char folder[64];
 static ingle_error err;
@@ -296,6 +297,64 @@ static void test_affinity(void **state) {
 }
 #endif
 
+/* A made-up /sys, one file; folders as needed. */
+static void sys_file(const char *name, const char *text) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    *strrchr(path, '/') = 0;
+    assert_int_equal(ig_os_make_folders(path, &err), INGLE_OK);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    save(path, text);
+}
+
+static void sys_cpu(unsigned cpu, const char *name, const char *text) {
+    char path[200];
+    snprintf(path, sizeof path, "devices/system/cpu/cpu%u/%s", cpu, name);
+    sys_file(path, text);
+}
+
+/* Cores among `n` CPUs, all of them allowed but those in `not_mine`. */
+static unsigned cores_of(unsigned n, const char *not_mine) {
+    uint8_t mine[64] = {0};
+    for (unsigned i = 0; i < n; i++) mine[i] = !strchr(not_mine, (int)('a' + i));
+    return ig_os_count_cores(folder, mine, 64);
+}
+
+static void test_cores(void **state) {
+    (void)state;
+    assert_int_equal(cores_of(6, ""), 6); /* nothing told */
+    assert_int_equal(cores_of(0, ""), 1);
+    for (unsigned i = 0; i < 8; i++) { /* four cores of two threads: 0 and 4, 1 and 5, ... */
+        char list[16];
+        snprintf(list, sizeof list, "%u,%u\n", i % 4, i % 4 + 4);
+        sys_cpu(i, "topology/core_cpus_list", list);
+    }
+    assert_int_equal(cores_of(8, ""), 4);
+    assert_int_equal(cores_of(8, "a"), 4);  /* the other thread of core 0 is left */
+    assert_int_equal(cores_of(8, "ae"), 3); /* none is */
+    /* Intel hybrid: CPUs 0-3 are two fast cores, 4-7 slow ones */
+    const char *pairs[] = {"0-1", "0-1", "2-3", "2-3", "4", "5", "6", "7"};
+    for (unsigned i = 0; i < 8; i++) sys_cpu(i, "topology/core_cpus_list", pairs[i]);
+    sys_file("devices/cpu_core/cpus", "0-3\n");
+    assert_int_equal(cores_of(8, ""), 2);
+    assert_int_equal(cores_of(8, "abcd"), 4); /* only slow ones allowed: then those */
+}
+
+static void test_cores_of_arm(void **state) {
+    (void)state;
+    const char *capacity[] = {"300", "300", "300", "300", "870", "870", "870", "1024"};
+    for (unsigned i = 0; i < 8; i++) {
+        char self[8];
+        snprintf(self, sizeof self, "%u\n", i);
+        sys_cpu(i, "cpu_capacity", capacity[i]);
+        sys_cpu(i, "topology/thread_siblings_list", self); /* as older kernels name it */
+    }
+    assert_int_equal(cores_of(8, ""), 4);
+    assert_int_equal(cores_of(8, "efgh"), 4);
+    assert_int_equal(cores_of(8, "abcdefg"), 1);
+    assert_in_range(ig_os_core_count(), 1, ig_os_cpu_count());
+}
+
 static void test_dl(void **state) {
     (void)state;
     assert_null(ig_os_dl_open("libingle-no-such-library.so.9"));
@@ -326,6 +385,8 @@ int main(void) {
 #ifdef __linux__
         cmocka_unit_test(test_affinity),
 #endif
+        cmocka_unit_test_setup_teardown(test_cores, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cores_of_arm, setup, teardown),
         cmocka_unit_test(test_dl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

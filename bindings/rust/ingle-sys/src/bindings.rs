@@ -477,7 +477,8 @@ unsafe extern "C" {
     /// Bytes this session holds for KV and scratch.
     pub fn ingle_session_bytes(s: *const ingle_session) -> usize;
     /// Pushes a JSON array of what this machine could compute on, usable ones first: {"id": "cpu", "kind": "cpu" or "gpu", "name",
-    /// "threads", "memory_bytes", "kernels": instruction set, "usable": bool, "reason": why not, else ""}.
+    /// "threads", "cores": physical performance cores, the default number of threads (CPU only), "memory_bytes",
+    /// "kernels": instruction set, "usable": bool, "reason": why not, else ""}.
     pub fn ingle_devices(
         r#fn: ingle_text_fn,
         ud: *mut c_void,
