@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Runs everything that `make test` promises and ends with one line `N passed, M failed`.
 
-    tools/test.py [SUITE...]        suites: unit asan tsan fuzz py rust sane js app tauri (all by default)
+    tools/test.py [SUITE...]        suites: unit asan tsan arm fuzz py rust sane js app tauri (all by default)
     tools/test.py -k NAME [SUITE]   only programs and pytest items whose name holds NAME
 
 unit   tests/unit/test_*.c in the release build
 asan   the same under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan   those that start threads, under ThreadSanitizer
+arm    the NEON kernels against the scalar ones, built for 64-bit ARM, under qemu-user (tools/cross.sh); skipped where
+       the cross compiler or qemu is missing
 fuzz   every seed of tests/fuzz/seeds/NAME through tests/fuzz/fuzz_NAME.c, under ASan and UBSan
 py     tests/py with pytest, in a private environment under build/venv
 rust   the crates: format, clippy, tests, documentation
@@ -115,6 +117,23 @@ def run_tsan(args):
     return unit("tsan", "tsan", threaded, args)
 
 
+def run_arm(args):
+    programs = [n for n in ("test_kernels", "test_linear_quant") if args.k in n]
+    if not programs:
+        return None
+    suite = Suite("arm")
+    r = sh(["sh", "tools/cross.sh", *programs])
+    if r.returncode == 77:
+        print("arm: skipped: " + r.stdout.strip())
+        return None
+    passed, failed, skipped = count_cmocka(r.returncode, r.stdout)
+    suite.add(passed, failed, skipped)
+    if failed:
+        print("\n".join(r.stdout.splitlines()[-60:]), flush=True)
+    suite.done()
+    return suite
+
+
 def run_fuzz(args):
     targets = sources("tests/fuzz/fuzz_*.c", args)
     if not targets:
@@ -154,7 +173,7 @@ def run_py(args):
     return suite
 
 
-SUITES = {"unit": run_unit, "asan": run_asan, "tsan": run_tsan, "fuzz": run_fuzz, "py": run_py, **test_bindings.SUITES}
+SUITES = {"unit": run_unit, "asan": run_asan, "tsan": run_tsan, "arm": run_arm, "fuzz": run_fuzz, "py": run_py, **test_bindings.SUITES}
 
 
 def main():

@@ -30,7 +30,7 @@ static bool can_run(const char *name) {
 }
 #else
 static bool can_run(const char *name) {
-    return strcmp(name, "scalar") == 0;
+    return strcmp(name, "scalar") == 0 || ig_kernels_arm_can_run(name);
 }
 #endif
 
@@ -38,7 +38,8 @@ static bool can_run(const char *name) {
 const struct ig_kernels *ig_kernels_choose(const char *name) {
     static const struct ig_kernels *const tables[] = {&ig_kernels_avx512,  &ig_kernels_avxvnni,
                                                       &ig_kernels_vnni256, &ig_kernels_avx512bw,
-                                                      &ig_kernels_avx2,    &ig_kernels_scalar};
+                                                      &ig_kernels_avx2,    &ig_kernels_i8mm,
+                                                      &ig_kernels_neon,    &ig_kernels_scalar};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         const struct ig_kernels *k = tables[i];
         if (!k->name || !can_run(k->name)) continue;

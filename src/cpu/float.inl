@@ -5,7 +5,7 @@
  * two apart and fight for the same sets of the first cache. */
 #if defined(V16_AVX512)
 enum { FW_ROWS = 4, FW_TOKENS = 4 };
-#elif defined(V16_AVX2)
+#elif defined(V16_AVX2) || defined(V16_NEON)
 enum { FW_ROWS = 2, FW_TOKENS = 2 };
 #else
 enum { FW_ROWS = 1, FW_TOKENS = 4 };

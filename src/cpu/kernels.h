@@ -119,6 +119,11 @@ extern const struct ig_kernels ig_kernels_scalar;
 extern const struct ig_kernels ig_kernels_avx2;   /* name NULL where not compiled */
 extern const struct ig_kernels ig_kernels_avxvnni, ig_kernels_vnni256, ig_kernels_avx512bw;
 extern const struct ig_kernels ig_kernels_avx512; /* with VNNI */
+extern const struct ig_kernels ig_kernels_neon;   /* with dot products */
+extern const struct ig_kernels ig_kernels_i8mm;
+
+/* What an ARM CPU has: HWCAP and its like (choose_arm.c). */
+bool ig_kernels_arm_can_run(const char *name);
 
 /* "auto" or a table's name. NULL: this machine cannot run it. */
 const struct ig_kernels *ig_kernels_choose(const char *name);

@@ -1,10 +1,10 @@
-/* Sixteen floats as one value, in three forms with the same meaning: an array (the oracle), two
- * AVX2 registers, one AVX-512 register. Kernels in float.inl and attend.inl are written once
+/* Sixteen floats as one value, in four forms with the same meaning: an array (the oracle), four NEON
+ * registers, two of AVX2, one of AVX-512. Kernels in float.inl and attend.inl are written once
  * against these names; because every operation is one IEEE operation a lane, the forms agree in
  * every bit. Rules: v_max / v_min(a, b) are a > b ? a : b and a < b ? a : b (what x86 does with
  * NaN). v_sum adds in the order (i, i+8) (i, i+4) (i, i+2) (i, i+1). The _n forms touch only the
- * first n lanes of memory; missing lanes read as 0. The including file defines V16_SCALAR, V16_AVX2
- * or V16_AVX512 and the target pragma first. */
+ * first n lanes of memory; missing lanes read as 0. The including file defines V16_SCALAR, V16_NEON,
+ * V16_AVX2 or V16_AVX512 and the target pragma first. */
 #ifndef IG_V16_H
 #define IG_V16_H
 
@@ -250,6 +250,121 @@ V_FN float v_sum(v16 v) {
     y = _mm_add_ps(y, _mm_movehl_ps(y, y));
     return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
 }
+
+#elif defined(V16_NEON)
+
+#include <arm_neon.h>
+
+typedef struct {
+    float32x4_t r[4];
+} v16;
+typedef struct {
+    uint32x4_t r[4];
+} v16m;
+
+#define V_EACH(expression)                                                                         \
+    v16 out;                                                                                       \
+    V_EACH_OF(i, 4) out.r[i] = (expression);                                                       \
+    return out
+
+V_FN v16 v_set1(float x) {
+    V_EACH(vdupq_n_f32(x));
+}
+V_FN v16 v_load(const float *p) {
+    V_EACH(vld1q_f32(p + 4 * i));
+}
+V_FN void v_store(float *p, v16 a) {
+    V_EACH_OF(i, 4) vst1q_f32(p + 4 * i, a.r[i]);
+}
+V_FN v16 v_load_n(const float *p, uint32_t n) {
+    if (n >= 16) return v_load(p);
+    float t[16] = {0};
+    memcpy(t, p, n * sizeof *t);
+    return v_load(t);
+}
+V_FN void v_store_n(float *p, v16 a, uint32_t n) {
+    float t[16];
+    if (n >= 16) {
+        v_store(p, a);
+        return;
+    }
+    v_store(t, a);
+    memcpy(p, t, n * sizeof *t);
+}
+V_FN v16 v_load_f16(const uint16_t *p) {
+    V_EACH(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
+}
+V_FN v16 v_load_bf16(const uint16_t *p) {
+    V_EACH(vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)));
+}
+V_FN v16 v_load_i8(const int8_t *p) {
+    int8x16_t x = vld1q_s8(p);
+    int16x8_t h[2] = {vmovl_s8(vget_low_s8(x)), vmovl_high_s8(x)};
+    V_EACH(vcvtq_f32_s32(i & 1 ? vmovl_high_s16(h[i / 2]) : vmovl_s16(vget_low_s16(h[i / 2]))));
+}
+V_FN void v_store_f16(uint16_t *p, v16 a) {
+    V_EACH_OF(i, 4) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.r[i])));
+}
+V_FN v16 v_add(v16 a, v16 b) {
+    V_EACH(vaddq_f32(a.r[i], b.r[i]));
+}
+V_FN v16 v_sub(v16 a, v16 b) {
+    V_EACH(vsubq_f32(a.r[i], b.r[i]));
+}
+V_FN v16 v_mul(v16 a, v16 b) {
+    V_EACH(vmulq_f32(a.r[i], b.r[i]));
+}
+V_FN v16 v_div(v16 a, v16 b) {
+    V_EACH(vdivq_f32(a.r[i], b.r[i]));
+}
+V_FN v16 v_fma(v16 a, v16 b, v16 c) {
+    V_EACH(vfmaq_f32(c.r[i], a.r[i], b.r[i]));
+}
+/* not vmaxq_f32, which treats NaN in another way */
+V_FN v16 v_max(v16 a, v16 b) {
+    V_EACH(vbslq_f32(vcgtq_f32(a.r[i], b.r[i]), a.r[i], b.r[i]));
+}
+V_FN v16 v_min(v16 a, v16 b) {
+    V_EACH(vbslq_f32(vcltq_f32(a.r[i], b.r[i]), a.r[i], b.r[i]));
+}
+V_FN v16 v_floor(v16 a) {
+    V_EACH(vrndmq_f32(a.r[i]));
+}
+V_FN v16 v_rint(v16 a) {
+    V_EACH(vrndnq_f32(a.r[i]));
+}
+V_FN v16 v_abs(v16 a) {
+    V_EACH(vabsq_f32(a.r[i]));
+}
+V_FN v16 v_copysign(v16 a, v16 s) {
+    V_EACH(vbslq_f32(vdupq_n_u32(0x80000000u), s.r[i], a.r[i]));
+}
+V_FN v16m v_lt(v16 a, v16 b) {
+    v16m m;
+    V_EACH_OF(i, 4) m.r[i] = vcltq_f32(a.r[i], b.r[i]);
+    return m;
+}
+V_FN v16 v_sel(v16m m, v16 yes, v16 no) {
+    V_EACH(vbslq_f32(m.r[i], yes.r[i], no.r[i]));
+}
+V_FN v16 v_pow2(v16 e) {
+    V_EACH(vreinterpretq_f32_s32(
+        vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(e.r[i]), vdupq_n_s32(127)), 23)));
+}
+V_FN void v_store_i8(int8_t *p, v16 a) {
+    int16x8_t low = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(a.r[0])), vmovn_s32(vcvtnq_s32_f32(a.r[1])));
+    int16x8_t high = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(a.r[2])), vmovn_s32(vcvtnq_s32_f32(a.r[3])));
+    vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+}
+V_FN float v_largest(v16 a) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.r[0], a.r[1]), vmaxq_f32(a.r[2], a.r[3])));
+}
+V_FN float v_sum(v16 a) {
+    float32x4_t x = vaddq_f32(vaddq_f32(a.r[0], a.r[2]), vaddq_f32(a.r[1], a.r[3]));
+    float32x2_t y = vadd_f32(vget_low_f32(x), vget_high_f32(x));
+    return vget_lane_f32(y, 0) + vget_lane_f32(y, 1);
+}
+#undef V_EACH
 
 #else /* V16_SCALAR */
 

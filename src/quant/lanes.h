@@ -1,15 +1,19 @@
-/* A value of 16 lanes, one for each row of a panel, with four bytes a lane: one AVX-512 register or
- * two of AVX2. The panel code of the block types is written once in these terms. The including file
- * sets the target and W_AVX512 or W_AVX2. */
+/* A value of 16 lanes, one for each row of a panel, with four bytes a lane: one AVX-512 register,
+ * two of AVX2 or four of NEON. The panel code of the block types is written once in these terms. The
+ * including file sets the target and W_AVX512, W_AVX2 or W_NEON. */
 #ifndef IG_QUANT_LANES_H
 #define IG_QUANT_LANES_H
 
-#include <immintrin.h>
 #include "quant/few.h"
 #include "quant/panel.h"
 #include "quant/parts.h"
 
-#define W_FN         IG_QUANT_INLINE
+#define W_FN IG_QUANT_INLINE
+
+#ifdef W_NEON
+#include "quant/lanes_neon.h"
+#else
+#include <immintrin.h>
 #define W_LOAD128(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
 
 #ifdef W_AVX512
@@ -246,6 +250,7 @@ W_FN w16f w_load_float(const float *p) {
 }
 
 #endif
+#endif
 
 /* The first or the last 4 of 16 bytes of each row */
 W_FN w16 w_first(const uint8_t *p, size_t stride) {
@@ -264,9 +269,13 @@ W_FN w16 w_last(const uint8_t *p, size_t stride) {
 #define w_bits(x, n, mask)    w_and(w_shr16(x, n), w_set8(mask))
 #define w_bits_up(x, n, mask) w_and(w_shl16(x, n), w_set8(mask))
 
-/* Signed values, as codes with zero = 128 */
+/* Signed values, as codes with zero = 128; NEON multiplies signed bytes */
 W_FN w16 w_code(w16 x) {
+#ifdef W_NEON
+    return x;
+#else
     return w_xor(x, w_set8(-128));
+#endif
 }
 
 #include "quant/lanes_out.h"

@@ -232,10 +232,10 @@ W_FN void w_ahead(const uint8_t *w, size_t stride, const struct w_out *o, size_t
     W_EACH(r, 4) {
         const char *b = a + 4 * (size_t)r * stride;
         __asm__("" : "+r"(b));
-        _mm_prefetch(b, _MM_HINT_T1);
-        _mm_prefetch(b + stride, _MM_HINT_T1);
-        _mm_prefetch(b + 2 * stride, _MM_HINT_T1);
-        _mm_prefetch(b + three, _MM_HINT_T1);
+        __builtin_prefetch(b, 0, 2);
+        __builtin_prefetch(b + stride, 0, 2);
+        __builtin_prefetch(b + 2 * stride, 0, 2);
+        __builtin_prefetch(b + three, 0, 2);
     }
 }
 

@@ -36,5 +36,7 @@ struct ig_panel_type {
 /* NULL if this build has no such code. The CPU must have the instructions. */
 const struct ig_panel_type *ig_quant_panel_avx2(const struct ig_quant *type);
 const struct ig_panel_type *ig_quant_panel_avx512(const struct ig_quant *type);
+/* Codes of types with zero = 128 are the signed weights. */
+const struct ig_panel_type *ig_quant_panel_neon(const struct ig_quant *type);
 
 #endif

@@ -25,7 +25,11 @@ static float uniform(void) {
 
 /* The tables to compare, as far as this machine runs them. */
 static const struct ig_kernels *other(size_t i) {
+#if defined(__aarch64__)
+    static const char *const names[] = {"neon", "i8mm"};
+#else
     static const char *const names[] = {"avx2", "avx512"};
+#endif
     return ig_kernels_choose(names[i]);
 }
 

@@ -131,7 +131,8 @@ static void same_bits(const struct ig_kernels *k) {
 
 static void tables_are_exact(void **state) {
     (void)state;
-    static const char *const names[] = {"avx2", "avxvnni", "avx512bw", "vnni256", "avx512"};
+    static const char *const names[] = {"avx2",    "avxvnni", "avx512bw", "vnni256",
+                                        "avx512", "neon",    "i8mm"};
     int run = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct ig_kernels *k = ig_kernels_choose(names[i]);
@@ -177,7 +178,7 @@ static int setup(void **state) {
     (void)state;
     size_t bytes = 0;
     static const struct ig_kernels *const all[] = {&ig_kernels_scalar, &ig_kernels_avx2,
-                                                   &ig_kernels_avx512};
+                                                   &ig_kernels_avx512, &ig_kernels_neon};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) /* the others need what avx2 needs */
         if (all[i]->name && all[i]->scratch_bytes(COLS) > bytes)
             bytes = all[i]->scratch_bytes(COLS);
