@@ -170,7 +170,7 @@ impl Session {
         unsafe { sys::ingle_session_bytes(self.inner.ptr) }
     }
 
-    /// Something that makes a running call of this session end with [`Code::Cancelled`](crate::Code::Cancelled).
+    /// Something that makes a running call of this session end with [`Code::Cancelled`].
     pub fn canceller(&self) -> SessionCanceller {
         SessionCanceller { inner: Arc::downgrade(&self.inner) }
     }
