@@ -17,16 +17,42 @@ BLOCK = 128
 
 
 def two_stage(name, values, kind):
-    blocks, index, seen = [], [], {}
-    for at in range(0, N, BLOCK):
-        block = tuple(values[at:at + BLOCK])
-        if block not in seen:
-            seen[block] = len(blocks)
-            blocks.append(block)
-        index.append(seen[block])
-    width = "uint8_t" if len(blocks) < 256 else "uint16_t"
-    emit(f"static const {width} {name}_index[{len(index)}]", index)
+    """Blocks of one value come first; what follows the last block with any value but 0 is left out of the index."""
+    cut = [tuple(values[at:at + BLOCK]) for at in range(0, N, BLOCK)]
+    blocks = sorted(dict.fromkeys(cut), key=lambda block: len(set(block)) > 1)
+    number = {block: i for i, block in enumerate(blocks)}
+    while not any(cut[-1]):
+        cut.pop()
+    assert len(blocks) < 256
+    print(f"enum {{ {name.upper()}_UNIFORM = {sum(len(set(block)) == 1 for block in blocks)} }};")
+    emit(f"static const uint8_t {name}_index[{len(cut)}]", [number[block] for block in cut])
     emit(f"static const {kind} {name}_block[{len(blocks)} * {BLOCK}]", [v for b in blocks for v in b])
+
+
+def by_plane(name, codes):
+    """Sorted code points: their low halves, and where each plane begins among them."""
+    plane = [sum(c < at for c in codes) for at in range(0, N + 1, 0x10000)]
+    emit(f"static const uint16_t {name}_plane[{len(plane)}]", plane)
+    emit(f"static const uint16_t {name}_low[{len(codes)}]", [c & 0xFFFF for c in codes])
+
+
+def ranges(name, values):
+    """Where values change, and at the beginning of each plane."""
+    starts = [c for c in range(N) if c & 0xFFFF == 0 or values[c] != values[c - 1]]
+    by_plane(name, starts)
+    emit(f"static const uint8_t {name}_value[{len(starts)}]", [values[c] for c in starts])
+
+
+def mapping(name, pairs):
+    """From character to character of the same plane"""
+    assert all(a >> 16 == b >> 16 for a, b in pairs)
+    by_plane(name, [a for a, _ in pairs])
+    emit(f"static const uint16_t {name}_to[{len(pairs)}]", [b & 0xFFFF for _, b in pairs])
+
+
+def utf16(text):
+    raw = text.encode("utf-16-le")
+    return "".join(chr(raw[i] | raw[i + 1] << 8) for i in range(0, len(raw), 2))
 
 
 def emit(declaration, numbers):
@@ -119,53 +145,44 @@ def main():
     print("static const char ig_gc_names[][3] = {" + ", ".join(f'"{c}"' for c in CATEGORIES) + "};")
     gc = [number[u.category(chr(c))] for c in range(N)]
     two_stage("ig_gc", gc, "uint8_t")
-    starts = [c for c in range(N) if c == 0 or gc[c] != gc[c - 1]]
-    emit(f"static const uint32_t ig_gc_start[{len(starts)}]", starts)
-    emit(f"static const uint8_t ig_gc_value[{len(starts)}]", [gc[c] for c in starts])
     two_stage("ig_ccc", [u.combining(chr(c)) for c in range(N)], "uint8_t")
 
     script = scripts()
     names = sorted(set(script) - {"Unknown", "Common", "Inherited"})
     names = ["Unknown", "Common", "Inherited"] + names
-    print("static const char *const ig_script_names[] = {" + ", ".join(f'"{n}"' for n in names) + "};")
+    print("static const char ig_script_names[] = " + "\n".join(f'"{n}\\0"' for n in names) + ";")
+    emit(f"static const uint16_t ig_script_name[{len(names)}]",
+         [sum(len(n) + 1 for n in names[:i]) for i in range(len(names))])
     print(f"enum {{ IG_SCRIPT_COUNT = {len(names)} }};")
     number = {n: i for i, n in enumerate(names)}
-    starts = [c for c in range(N) if c == 0 or script[c] != script[c - 1]]
-    emit(f"static const uint32_t ig_script_start[{len(starts)}]", starts)
-    emit(f"static const uint8_t ig_script_value[{len(starts)}]", [number[script[c]] for c in starts])
-
-    age = ages()
-    starts = [c for c in range(N) if c == 0 or age[c] != age[c - 1]]
-    emit(f"static const uint32_t ig_age_start[{len(starts)}]", starts)
-    emit(f"static const uint8_t ig_age_value[{len(starts)}]", [age[c] for c in starts])
-    gcb = clusters()
-    starts = [c for c in range(N) if c == 0 or gcb[c] != gcb[c - 1]]
+    ranges("ig_script", [number[s] for s in script])
+    ranges("ig_age", ages())
     print("enum { " + ", ".join("IG_GCB_" + c.upper() for c in CLUSTER_CLASSES) + " };")
-    emit(f"static const uint32_t ig_gcb_start[{len(starts)}]", starts)
-    emit(f"static const uint8_t ig_gcb_value[{len(starts)}]", [gcb[c] for c in starts])
+    ranges("ig_gcb", clusters())
 
-    lower = [(c, ord(chr(c).lower())) for c in range(N) if len(chr(c).lower()) == 1 and chr(c).lower() != chr(c)]
-    emit(f"static const uint32_t ig_lower[{len(lower) * 2}]", [v for p in lower for v in p])
-    fold = [(c, ord(chr(c).casefold())) for c in range(N)
-            if len(chr(c).casefold()) == 1 and chr(c).casefold() != chr(c)]
-    emit(f"static const uint32_t ig_fold[{len(fold) * 2}]", [v for p in fold for v in p])
+    for name, change in (("ig_lower", str.lower), ("ig_fold", str.casefold)):
+        pairs = [(c, change(chr(c))) for c in range(N)]
+        mapping(name, [(c, ord(t)) for c, t in pairs if len(t) == 1 and t != chr(c)])
 
-    # Full decompositions. Hangul is computed, not stored.
-    pool, rows = [], []
-    for form, compat in (("NFD", 0), ("NFKD", 1)):
+    # Full decompositions, as UTF-16 in one pool in which they share what they can. Hangul is computed, not stored.
+    tables = {"ig_nfd": [], "ig_nfkd": []}
+    for form, name in (("NFD", "ig_nfd"), ("NFKD", "ig_nfkd")):
         for c in range(N):
             if 0xAC00 <= c < 0xAC00 + 11172 or 0xD800 <= c < 0xE000:
                 continue
             text = u.normalize(form, chr(c))
-            if text == chr(c) or (compat and text == u.normalize("NFD", chr(c))):
+            if text == chr(c) or (form == "NFKD" and text == u.normalize("NFD", chr(c))):
                 continue
-            rows.append((compat, c, len(pool), len(text)))
-            pool += [ord(x) for x in text]
-    for compat, name in ((0, "ig_nfd"), (1, "ig_nfkd")):
-        part = [(c, at << 5 | n) for k, c, at, n in rows if k == compat]
-        assert all(n < 32 for _, _, _, n in rows)
-        emit(f"static const uint32_t {name}[{len(part) * 2}]", [v for p in part for v in p])
-    emit(f"static const uint32_t ig_decomposed[{len(pool)}]", pool)
+            tables[name].append((c, utf16(text)))
+    pool = ""
+    for text in sorted({t for rows in tables.values() for _, t in rows}, key=lambda t: (-len(t), t)):
+        if text not in pool:
+            pool += text
+    for name, rows in tables.items():
+        by_plane(name, [c for c, _ in rows])
+        emit(f"static const uint16_t {name}_at[{len(rows)}]", [pool.index(t) for _, t in rows])
+        emit(f"static const uint8_t {name}_n[{len(rows)}]", [len(t) for _, t in rows])
+    emit(f"static const uint16_t ig_decomposed[{len(pool)}]", [ord(c) for c in pool])
 
     pairs = []
     for c in range(N):
@@ -175,9 +192,12 @@ def main():
         if u.normalize("NFC", chr(c)) != chr(c):
             continue  # composition exclusion
         a, b = (int(x, 16) for x in d.split())
+        assert a >> 16 == b >> 16 == c >> 16
         pairs.append((a, b, c))
     pairs.sort()
-    emit(f"static const uint32_t ig_compose[{len(pairs) * 3}]", [v for p in pairs for v in p])
+    by_plane("ig_compose", [a for a, _, _ in pairs])
+    emit(f"static const uint16_t ig_compose_with[{len(pairs)}]", [b & 0xFFFF for _, b, _ in pairs])
+    emit(f"static const uint16_t ig_compose_to[{len(pairs)}]", [c & 0xFFFF for _, _, c in pairs])
 
 
 if __name__ == "__main__":

@@ -99,14 +99,12 @@ bool ig_set_has(const struct ig_set *s, uint32_t cp) {
 }
 
 void ig_set_fold(struct ig_set *s) {
-    size_t n;
-    const uint32_t *fold = ig_unicode_folds(&n);
     /* Twice: first everything's folded form comes in, then all that share it. */
     for (int round = 0; round < 2; round++) {
         ig_set_tidy(s);
         struct ig_set more = {.ranges.mem = s->ranges.mem};
-        for (size_t i = 0; i < n; i++) {
-            uint32_t from = fold[2 * i], to = fold[2 * i + 1];
+        uint32_t from, to;
+        for (size_t i = 0; ig_unicode_fold(i, &from, &to); i++) {
             if (ig_set_has(s, from)) ig_set_add(&more, to, to);
             if (ig_set_has(s, to)) ig_set_add(&more, from, from);
         }

@@ -1,5 +1,5 @@
 /* The character database and normalization. Look-ups are two table steps or a binary search over a
- * sorted table.
+ * sorted table, which holds the low halves of its code points and where each plane begins.
  *
  * Normalization works run by run: a run starts at a character of combining class 0 and takes in
  * what follows with a class above 0. Runs are bounded only by the text, so sorting marks uses a
@@ -21,46 +21,78 @@ const char *ig_unicode_category_name(unsigned category) {
 }
 
 bool ig_unicode_category_ranges(uint32_t mask, ig_unicode_range_fn put, void *ud) {
-    size_t n = sizeof ig_gc_start / sizeof *ig_gc_start;
-    for (size_t i = 0; i < n; i++) {
-        if (!(mask >> ig_gc_value[i] & 1)) continue;
-        if (!put(ud, ig_gc_start[i], i + 1 < n ? ig_gc_start[i + 1] - 1 : 0x10ffff)) return false;
+    uint32_t first = 0;
+    bool in = false;
+    for (uint32_t cp = 0; cp <= 0x10ffff;) {
+        bool has = mask >> ig_unicode_category(cp) & 1;
+        if (has && !in) first = cp;
+        if (!has && in && !put(ud, first, cp - 1)) return false;
+        in = has;
+        cp += ig_gc_index[cp >> 7] < IG_GC_UNIFORM ? 128 : 1;
     }
-    return true;
+    return !in || put(ud, first, 0x10ffff);
 }
 
 static unsigned combining(uint32_t cp) {
-    return cp < 0x300 || cp > 0x10ffff ? 0 : ig_ccc_block[ig_ccc_index[cp >> 7] * 128 + (cp & 127)];
+    if (cp < 0x300 || cp >> 7 >= sizeof ig_ccc_index) return 0;
+    return ig_ccc_block[ig_ccc_index[cp >> 7] * 128 + (cp & 127)];
 }
 
-/* The value of the range that holds cp. */
-static unsigned in_ranges(const uint32_t *start, const uint8_t *value, size_t n, uint32_t cp) {
-    size_t lo = 0, hi = n;
-    while (hi - lo > 1) {
+/* The last row of cp's plane that is not above cp; before the plane's rows if there is none. */
+static size_t find_last(const uint16_t *plane, const uint16_t *low, uint32_t cp) {
+    size_t lo = plane[cp >> 16], hi = plane[(cp >> 16) + 1];
+    while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (start[mid] <= cp)
-            lo = mid;
+        if (low[mid] <= (cp & 0xffff))
+            lo = mid + 1;
         else
             hi = mid;
     }
-    return value[lo];
+    return lo - 1;
+}
+
+/* The row of cp, or -1. */
+static long find_row(const uint16_t *plane, const uint16_t *low, uint32_t cp) {
+    if (cp > 0x10ffff || plane[cp >> 16] == plane[(cp >> 16) + 1]) return -1;
+    size_t row = find_last(plane, low, cp);
+    return row + 1 > plane[cp >> 16] && low[row] == (cp & 0xffff) ? (long)row : -1;
+}
+
+/* Ranges of code points with a value each; one begins with every plane. */
+struct ranges {
+    const uint16_t *plane, *low;
+    const uint8_t *value;
+};
+static const struct ranges scripts = {ig_script_plane, ig_script_low, ig_script_value},
+                           ages = {ig_age_plane, ig_age_low, ig_age_value},
+                           clusters = {ig_gcb_plane, ig_gcb_low, ig_gcb_value};
+
+static unsigned in_ranges(const struct ranges *r, uint32_t cp) {
+    return cp > 0x10ffff ? 0 : r->value[find_last(r->plane, r->low, cp)];
+}
+
+/* Ranges with a value of [from, to] */
+static bool put_ranges(const struct ranges *r, unsigned from, unsigned to, ig_unicode_range_fn put,
+                       void *ud) {
+    for (uint32_t p = 0; p <= 0x10; p++)
+        for (size_t i = r->plane[p], end = r->plane[p + 1]; i < end; i++) {
+            uint32_t next = i + 1 < end ? r->low[i + 1] : 0x10000;
+            if (r->value[i] < from || r->value[i] > to) continue;
+            if (!put(ud, p << 16 | r->low[i], (p << 16) + next - 1)) return false;
+        }
+    return true;
 }
 
 unsigned ig_unicode_script(uint32_t cp) {
-    return in_ranges(ig_script_start, ig_script_value, sizeof ig_script_value, cp);
+    return in_ranges(&scripts, cp);
 }
 
 unsigned ig_unicode_age(uint32_t cp) {
-    return cp < 0x300 ? 0 : in_ranges(ig_age_start, ig_age_value, sizeof ig_age_value, cp);
+    return cp < 0x300 ? 0 : in_ranges(&ages, cp);
 }
 
 bool ig_unicode_age_ranges(unsigned above, ig_unicode_range_fn put, void *ud) {
-    size_t n = sizeof ig_age_value;
-    for (size_t i = 0; i < n; i++) {
-        if (ig_age_value[i] <= above) continue;
-        if (!put(ud, ig_age_start[i], i + 1 < n ? ig_age_start[i + 1] - 1 : 0x10ffff)) return false;
-    }
-    return true;
+    return put_ranges(&ages, above + 1, UINT8_MAX, put, ud);
 }
 
 unsigned ig_unicode_scripts(void) {
@@ -68,17 +100,11 @@ unsigned ig_unicode_scripts(void) {
 }
 
 const char *ig_unicode_script_name(unsigned script) {
-    return ig_script_names[script < IG_SCRIPT_COUNT ? script : 0];
+    return ig_script_names + ig_script_name[script < IG_SCRIPT_COUNT ? script : 0];
 }
 
 bool ig_unicode_script_ranges(unsigned script, ig_unicode_range_fn put, void *ud) {
-    size_t n = sizeof ig_script_start / sizeof *ig_script_start;
-    for (size_t i = 0; i < n; i++) {
-        if (ig_script_value[i] != script) continue;
-        uint32_t last = i + 1 < n ? ig_script_start[i + 1] - 1 : 0x10ffff;
-        if (!put(ud, ig_script_start[i], last)) return false;
-    }
-    return true;
+    return put_ranges(&scripts, script, script, put, ud);
 }
 
 bool ig_unicode_is_space(uint32_t cp) {
@@ -111,37 +137,26 @@ bool ig_unicode_is_word(uint32_t cp) {
            (cp >= 0x1f170 && cp <= 0x1f189); /* letters in circles and squares */
 }
 
-/* Index of `key` in a sorted table of `width` words a row, or -1. */
-static long find_row(const uint32_t *table, size_t rows, size_t width, uint32_t key) {
-    size_t lo = 0, hi = rows;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        uint32_t at = table[mid * width];
-        if (at == key) return (long)mid;
-        if (at < key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return -1;
-}
-
 uint32_t ig_unicode_lower(uint32_t cp) {
     if (cp < 0x80) return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
-    long row = find_row(ig_lower, sizeof ig_lower / sizeof *ig_lower / 2, 2, cp);
-    return row < 0 ? cp : ig_lower[row * 2 + 1];
+    long row = find_row(ig_lower_plane, ig_lower_low, cp);
+    return row < 0 ? cp : (cp & 0xff0000) | ig_lower_to[row];
 }
 
-const uint32_t *ig_unicode_folds(size_t *n) {
-    *n = sizeof ig_fold / sizeof *ig_fold / 2;
-    return ig_fold;
+bool ig_unicode_fold(size_t i, uint32_t *from, uint32_t *to) {
+    uint32_t plane = 0;
+    if (i >= sizeof ig_fold_low / sizeof *ig_fold_low) return false;
+    while (ig_fold_plane[plane + 1] <= i) plane++;
+    *from = plane << 16 | ig_fold_low[i];
+    *to = plane << 16 | ig_fold_to[i];
+    return true;
 }
 
 /* ---- grapheme clusters ---- */
 
 static unsigned cluster_class(uint32_t cp) {
     if (cp >= 0x20 && cp < 0x7f) return IG_GCB_OTHER;
-    return in_ranges(ig_gcb_start, ig_gcb_value, sizeof ig_gcb_value, cp);
+    return in_ranges(&clusters, cp);
 }
 
 /* Rules GB3 to GB9b; pictograph sequences (GB11) and flags (GB12) need what came before: `picture`,
@@ -222,12 +237,13 @@ static uint32_t compose_pair(uint32_t a, uint32_t b) {
     if (a >= S_BASE && a < S_BASE + L_COUNT * V_COUNT * T_COUNT && (a - S_BASE) % T_COUNT == 0 &&
         b > T_BASE && b < T_BASE + T_COUNT)
         return a + (b - T_BASE);
-    size_t lo = 0, hi = sizeof ig_compose / sizeof *ig_compose / 3;
+    if (a >> 16 != b >> 16 || a > 0x10ffff) return 0; /* all lie in one plane */
+    size_t lo = ig_compose_plane[a >> 16], hi = ig_compose_plane[(a >> 16) + 1];
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        const uint32_t *row = ig_compose + mid * 3;
-        if (row[0] == a && row[1] == b) return row[2];
-        if (row[0] < a || (row[0] == a && row[1] < b))
+        uint32_t key = (uint32_t)ig_compose_low[mid] << 16 | ig_compose_with[mid];
+        if (key == (a << 16 | (b & 0xffff))) return (a & 0xff0000) | ig_compose_to[mid];
+        if (key < (a << 16 | (b & 0xffff)))
             lo = mid + 1;
         else
             hi = mid;
@@ -308,6 +324,16 @@ static void feed(struct run *r, uint32_t cp) {
     push(&r->cps, cp);
 }
 
+/* n units of UTF-16 */
+static void feed_pool(struct run *r, size_t at, size_t n) {
+    for (size_t end = at + n; at < end; at++) {
+        uint32_t cp = ig_decomposed[at];
+        if (cp >= 0xd800 && cp < 0xdc00)
+            cp = 0x10000 + ((cp - 0xd800) << 10) + (ig_decomposed[++at] - 0xdc00u);
+        feed(r, cp);
+    }
+}
+
 static void decompose(struct run *r, uint32_t cp, bool compat) {
     if (cp < 0xa0) {
         feed(r, cp);
@@ -320,19 +346,16 @@ static void decompose(struct run *r, uint32_t cp, bool compat) {
         if (s % T_COUNT) feed(r, T_BASE + s % T_COUNT);
         return;
     }
-    uint32_t where = 0;
-    long row = compat ? find_row(ig_nfkd, sizeof ig_nfkd / sizeof *ig_nfkd / 2, 2, cp) : -1;
+    long row = compat ? find_row(ig_nfkd_plane, ig_nfkd_low, cp) : -1;
     if (row >= 0) {
-        where = ig_nfkd[row * 2 + 1];
-    } else {
-        row = find_row(ig_nfd, sizeof ig_nfd / sizeof *ig_nfd / 2, 2, cp);
-        if (row < 0) {
-            feed(r, cp);
-            return;
-        }
-        where = ig_nfd[row * 2 + 1];
+        feed_pool(r, ig_nfkd_at[row], ig_nfkd_n[row]);
+        return;
     }
-    for (uint32_t i = 0; i < (where & 31); i++) feed(r, ig_decomposed[(where >> 5) + i]);
+    row = find_row(ig_nfd_plane, ig_nfd_low, cp);
+    if (row >= 0)
+        feed_pool(r, ig_nfd_at[row], ig_nfd_n[row]);
+    else
+        feed(r, cp);
 }
 
 void ig_unicode_normalize(enum ig_unicode_form form, struct ig_str text, struct ig_buf *out) {

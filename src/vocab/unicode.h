@@ -34,8 +34,8 @@ bool ig_unicode_is_punctuation(uint32_t cp); /* P* */
 bool ig_unicode_is_word(uint32_t cp);        /* Alphabetic, M, Nd, Pc, join control: \w */
 uint32_t ig_unicode_lower(uint32_t cp);      /* simple mapping */
 
-/* Simple case folding: n pairs from, to, one after the other. */
-const uint32_t *ig_unicode_folds(size_t *n);
+/* Simple case folding: pair `i` of characters; false past the last. */
+bool ig_unicode_fold(size_t i, uint32_t *from, uint32_t *to);
 
 enum ig_unicode_form { IG_NFC, IG_NFD, IG_NFKC, IG_NFKD };
 /* Appends the normal form of valid UTF-8 (invalid bytes pass unchanged). Check out->failed. */
