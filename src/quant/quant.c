@@ -10,11 +10,9 @@
 
 #define IG_PART_UNPACK
 #define IG_PART_ENCODE
-#define IG_PART_GOLDEN
 #include "quant/list.h"
 #undef IG_PART_UNPACK
 #undef IG_PART_ENCODE
-#undef IG_PART_GOLDEN
 
 #define IG_PART_ROW(type_id, text, t, type_kind, unpack_fn, decode_fn, encode_fn, block_bytes,     \
                     block_values)                                                                  \
@@ -28,9 +26,7 @@
      .has_min = t##_HAS_MIN,                                                                       \
      .decode = decode_fn,                                                                          \
      .encode = encode_fn,                                                                          \
-     .unpack = unpack_fn,                                                                          \
-     .golden = block_bytes,                                                                        \
-     .golden_values = block_values},
+     .unpack = unpack_fn},
 static const struct ig_quant table[] = {
 #include "quant/list.h"
 };

@@ -48,8 +48,6 @@ struct ig_quant {
     /* floats -> blocks; NULL where there is no encoder */
     void (*encode)(const float *in, uint8_t *blocks, size_t n_blocks);
     void (*unpack)(const uint8_t *block, struct ig_unpacked *out); /* NULL for FLOAT and OTHER */
-    const uint8_t *golden;       /* one block */
-    const float *golden_values;  /* what it decodes to */
 };
 
 /* NULL if unknown. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cpu/kernels.h"
+#include "quant_golden.h"
 
 enum { COLS = 3328, MAX_ROWS = 70, MAX_N = 300 }; /* two slices, four panels, the last ones short */
 
@@ -151,7 +152,7 @@ static void scalar_is_right(void **state) {
         if (!t->unpack) continue;
         unsigned per = t->kind == IG_QUANT_A256 ? 256 : 32;
         for (size_t b = 0; b < (size_t)COLS / t->block; b++)
-            memcpy(weights + b * t->bytes, t->golden, t->bytes);
+            memcpy(weights + b * t->bytes, golden_of(t->id)->block, t->bytes);
         fill_inputs(t, 0, &act);
         struct ig_linear j = {.type = t,
                               .w = weights,

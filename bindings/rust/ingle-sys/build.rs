@@ -8,7 +8,7 @@ use std::{
 
 fn main() {
     let root = find_root();
-    let sources = list(&root, "src/files.txt");
+    let mut sources = list(&root, "src/files.txt");
     let include = root.join("include");
 
     let mut build = cc::Build::new();
@@ -30,26 +30,61 @@ fn main() {
     } else {
         build.flag("-ffp-contract=off");
     }
-    build.files(sources.iter().map(|s| root.join(s)));
-    for folder in ["src", "include"] {
-        println!("cargo:rerun-if-changed={}", root.join(folder).display());
-    }
     if env::var_os("CARGO_FEATURE_HUB").is_some() {
         build.include(root.join("hub"));
-        build.files(list(&root, "hub/files.txt").iter().map(|s| root.join(s)));
+        sources.extend(list(&root, "hub/files.txt"));
         println!("cargo:rerun-if-changed={}", root.join("hub").display());
+    }
+    for folder in ["src", "include"] {
+        println!("cargo:rerun-if-changed={}", root.join(folder).display());
     }
     // For sanitizers and the like: INGLE_SYS_CFLAGS="-fsanitize=address -g -O1".
     println!("cargo:rerun-if-env-changed=INGLE_SYS_CFLAGS");
     for flag in env::var("INGLE_SYS_CFLAGS").unwrap_or_default().split_whitespace() {
         build.flag(flag);
     }
+    add_sources(&mut build, &root, &sources);
     build.compile("ingle");
 
     link_system();
     println!("cargo:root={}", root.display());
     println!("cargo:include={}", include.display());
     println!("cargo:rerun-if-changed=build.rs");
+}
+
+/// As in CMakeLists.txt: rooms that no token waits for are compiled for size (but not the hash of whole models), kernels
+/// have no tables to unwind their frames.
+fn add_sources(build: &mut cc::Build, root: &Path, sources: &[String]) {
+    let sanitized = env::var("INGLE_SYS_CFLAGS").is_ok_and(|flags| flags.contains("sanitize"));
+    let plain = build.get_compiler().is_like_msvc() || sanitized;
+    let small = |s: &str| {
+        ["src/arch/", "src/chat/", "src/engine/", "src/file/", "src/plan/", "hub/"].iter().any(|r| s.starts_with(r))
+            && !s.contains("sha256")
+    };
+    let leaf = |s: &str| {
+        ["src/cpu/", "src/quant/"].iter().any(|r| s.starts_with(r))
+            && !["/run", "/pool", "/choose", "/ops_"].iter().any(|n| s.contains(n))
+    };
+    let (mut for_size, mut kernels) = (build.clone(), build.clone());
+    for_size.opt_level_str("s");
+    for flag in ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"] {
+        kernels.flag_if_supported(flag);
+    }
+    for source in sources {
+        let part = match source.as_str() {
+            s if !plain && small(s) => &mut for_size,
+            s if !plain && leaf(s) => &mut kernels,
+            _ => &mut *build,
+        };
+        part.file(root.join(source));
+    }
+    for part in [for_size, kernels] {
+        if part.get_files().next().is_some() {
+            for object in part.compile_intermediates() {
+                build.object(object);
+            }
+        }
+    }
 }
 
 /// The folder with `src`, `include` and `hub`.
