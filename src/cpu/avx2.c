@@ -22,6 +22,9 @@
 #include "cpu/dot_x86.inl"
 #include "cpu/quant.inl"
 
+#define FEW_FIND ig_quant_few_avx2
+#include "cpu/few.inl"
+
 #define PV_256
 #define PM_PRODUCTS "cpu/panel_tiles.inl"
 #define PM_FIND     ig_quant_panel_avx2

@@ -40,6 +40,7 @@ struct ig_few_type {
 };
 
 /* NULL if this build has no such code. The CPU must have the instructions. */
+const struct ig_few_type *ig_quant_few_avx2(const struct ig_quant *type);
 const struct ig_few_type *ig_quant_few_avx512(const struct ig_quant *type);
 
 #endif

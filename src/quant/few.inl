@@ -1,5 +1,6 @@
-/* Products with few inputs for all block types and one instruction set: included by few_avx512.c,
- * which sets the target, W_AVX512, W_DOTS, and FEW_FIND, the name of the look-up. */
+/* Products with few inputs for the block types of FEW_LIST and one instruction set: included by
+ * few_avx512.c and few_avx2.c, which set the target, W_AVX512 or W_AVX2, W_DOTS, and FEW_FIND, the
+ * name of the look-up. */
 #include "quant/lanes.h"
 
 /* the type files bring decoders along, which only quant.c uses */
@@ -7,7 +8,7 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #define IG_PART_UNPACK
 #define IG_PART_PANEL
-#include "quant/list.h"
+#include FEW_LIST
 #undef IG_PART_UNPACK
 #undef IG_PART_PANEL
 #pragma GCC diagnostic pop
@@ -19,7 +20,7 @@
 #define IG_PART_ROW(id, text, t, kind, unpack_fn, decode_fn, encode_fn, block_bytes, block_values) \
     FEW_##kind(t, id)
 static const struct ig_few_type types[] = {
-#include "quant/list.h"
+#include FEW_LIST
 };
 #undef IG_PART_ROW
 

@@ -21,6 +21,7 @@
 #define W_AVX512
 #define W_DOTS
 #define FEW_FIND ig_quant_few_avx512
+#define FEW_LIST "quant/list.h"
 #include "quant/few.inl"
 
 #if defined(__clang__)

@@ -1,6 +1,7 @@
 /* A value of 16 lanes, one for each row of a panel, with four bytes a lane: one AVX-512 register,
- * two of AVX2 or four of NEON. The panel code of the block types is written once in these terms. The
- * including file sets the target and W_AVX512, W_AVX2 or W_NEON. */
+ * two of AVX2 or four of NEON. The panel code of the block types is written once in these terms.
+ * The including file sets the target and W_AVX512, W_AVX2 or W_NEON. Products of AVX2 (W_DOTS) take
+ * 8 rows at a time, so that values are one register each: it has 16. */
 #ifndef IG_QUANT_LANES_H
 #define IG_QUANT_LANES_H
 
@@ -18,6 +19,7 @@
 
 #ifdef W_AVX512
 
+enum { W_LANES = 16 };
 typedef __m512i w16;
 
 #define W_PAIR(p, q) _mm256_inserti128_si256(_mm256_castsi128_si256(W_LOAD128(p)), W_LOAD128(q), 1)
@@ -134,9 +136,19 @@ W_FN w16f w_load_float(const float *p) {
 
 #else
 
+#ifdef W_DOTS
+enum { W_LANES = 8 };
+typedef struct {
+    __m256i a;
+} w16;
+#define W_B(x)
+#else
+enum { W_LANES = 16 };
 typedef struct {
     __m256i a, b; /* rows 0..7, 8..15 */
 } w16;
+#define W_B(x) , x
+#endif
 
 #define W_ROWS(p, stride, i)                                                                       \
     _mm256_inserti128_si256(_mm256_castsi128_si256(W_LOAD128((p) + (i) * (stride))),               \
@@ -153,28 +165,29 @@ W_FN void w_load4_half(const uint8_t *p, size_t stride, __m256i out[4]) {
     out[3] = _mm256_unpackhi_epi64(c, d);
 }
 W_FN void w_load4(const uint8_t *p, size_t stride, w16 out[4]) {
-    __m256i a[4], b[4];
+    __m256i a[4];
     w_load4_half(p, stride, a);
+#ifdef W_DOTS
+    for (int c = 0; c < 4; c++) out[c] = (w16){a[c]};
+#else
+    __m256i b[4];
     w_load4_half(p + 8 * stride, stride, b);
     for (int c = 0; c < 4; c++) out[c] = (w16){a[c], b[c]};
-}
-W_FN void w_store(void *p, w16 x) {
-    _mm256_storeu_si256((__m256i *)p, x.a);
-    _mm256_storeu_si256((__m256i *)p + 1, x.b);
+#endif
 }
 W_FN w16 w_set8(int v) {
-    return (w16){_mm256_set1_epi8((char)v), _mm256_set1_epi8((char)v)};
+    return (w16){_mm256_set1_epi8((char)v) W_B(_mm256_set1_epi8((char)v))};
 }
 W_FN w16 w_set32(uint32_t v) {
-    return (w16){_mm256_set1_epi32((int)v), _mm256_set1_epi32((int)v)};
+    return (w16){_mm256_set1_epi32((int)v) W_B(_mm256_set1_epi32((int)v))};
 }
 W_FN w16 w_table(const int8_t t[16]) {
     __m256i x = _mm256_broadcastsi128_si256(W_LOAD128(t));
-    return (w16){x, x};
+    return (w16){x W_B(x)};
 }
 #define W_BOTH(name, op)                                                                           \
     W_FN w16 name(w16 x, w16 y) {                                                                  \
-        return (w16){op(x.a, y.a), op(x.b, y.b)};                                                  \
+        return (w16){op(x.a, y.a) W_B(op(x.b, y.b))};                                              \
     }
 W_BOTH(w_lut, _mm256_shuffle_epi8)
 W_BOTH(w_and, _mm256_and_si256)
@@ -189,11 +202,11 @@ W_BOTH(w_sub32, _mm256_sub_epi32)
 W_BOTH(w_mul32, _mm256_mullo_epi32)
 W_BOTH(w_max32, _mm256_max_epi32)
 #undef W_BOTH
-#define w_shr16(x, n) ((w16){_mm256_srli_epi16((x).a, n), _mm256_srli_epi16((x).b, n)})
-#define w_shl16(x, n) ((w16){_mm256_slli_epi16((x).a, n), _mm256_slli_epi16((x).b, n)})
-#define w_shr32(x, n) ((w16){_mm256_srli_epi32((x).a, n), _mm256_srli_epi32((x).b, n)})
-#define w_shl32(x, n) ((w16){_mm256_slli_epi32((x).a, n), _mm256_slli_epi32((x).b, n)})
-#define w_sar32(x, n) ((w16){_mm256_srai_epi32((x).a, n), _mm256_srai_epi32((x).b, n)})
+#define w_shr16(x, n) ((w16){_mm256_srli_epi16((x).a, n) W_B(_mm256_srli_epi16((x).b, n))})
+#define w_shl16(x, n) ((w16){_mm256_slli_epi16((x).a, n) W_B(_mm256_slli_epi16((x).b, n))})
+#define w_shr32(x, n) ((w16){_mm256_srli_epi32((x).a, n) W_B(_mm256_srli_epi32((x).b, n))})
+#define w_shl32(x, n) ((w16){_mm256_slli_epi32((x).a, n) W_B(_mm256_slli_epi32((x).b, n))})
+#define w_sar32(x, n) ((w16){_mm256_srai_epi32((x).a, n) W_B(_mm256_srai_epi32((x).b, n))})
 W_FN __m256i w_mask(const uint64_t *signs,
                     int i) { /* bytes of ones where the bit is 1; the i-th 32 */
     const __m256i byte = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202,
@@ -226,16 +239,25 @@ W_FN __m256 w_half8(__m256i x) {
     return _mm256_cvtph_ps(h);
 }
 typedef struct {
-    __m256 a, b;
+    __m256 a;
+#ifndef W_DOTS
+    __m256 b;
+#endif
 } w16f;
 W_FN w16f w_half(w16 x) {
-    return (w16f){w_half8(x.a), w_half8(x.b)};
+    return (w16f){w_half8(x.a) W_B(w_half8(x.b))};
 }
 W_FN w16f w_as_float(w16 x) {
-    return (w16f){_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)};
+    return (w16f){_mm256_castsi256_ps(x.a) W_B(_mm256_castsi256_ps(x.b))};
 }
 W_FN w16f w_times(w16f x, float f) {
-    return (w16f){_mm256_mul_ps(x.a, _mm256_set1_ps(f)), _mm256_mul_ps(x.b, _mm256_set1_ps(f))};
+    __m256 y = _mm256_set1_ps(f);
+    return (w16f){_mm256_mul_ps(x.a, y) W_B(_mm256_mul_ps(x.b, y))};
+}
+#ifndef W_DOTS
+W_FN void w_store(void *p, w16 x) {
+    _mm256_storeu_si256((__m256i *)p, x.a);
+    _mm256_storeu_si256((__m256i *)p + 1, x.b);
 }
 W_FN void w_store_float(float *p, w16f x) {
     _mm256_storeu_ps(p, x.a);
@@ -248,6 +270,7 @@ W_FN w16 w_load(const void *p) {
 W_FN w16f w_load_float(const float *p) {
     return (w16f){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
+#endif
 
 #endif
 #endif
@@ -269,9 +292,9 @@ W_FN w16 w_last(const uint8_t *p, size_t stride) {
 #define w_bits(x, n, mask)    w_and(w_shr16(x, n), w_set8(mask))
 #define w_bits_up(x, n, mask) w_and(w_shl16(x, n), w_set8(mask))
 
-/* Signed values, as codes with zero = 128; NEON multiplies signed bytes */
+/* Signed values, as codes with zero = 128; NEON and the products of AVX2 multiply signed bytes */
 W_FN w16 w_code(w16 x) {
-#ifdef W_NEON
+#if defined(W_NEON) || defined(W_AVX2) && defined(W_DOTS)
     return x;
 #else
     return w_xor(x, w_set8(-128));
@@ -279,6 +302,8 @@ W_FN w16 w_code(w16 x) {
 }
 
 #include "quant/lanes_out.h"
+#if !defined(W_AVX2) || !defined(W_DOTS)
 #include "quant/lanes_taken.h"
+#endif
 
 #endif

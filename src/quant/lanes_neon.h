@@ -2,6 +2,7 @@
  * wants signed bytes; all others are below 64 and so are the same either way. */
 #include <arm_neon.h>
 
+enum { W_LANES = 16 };
 typedef struct {
     uint8x16_t r[4]; /* rows 0..3, 4..7, 8..11, 12..15 */
 } w16;

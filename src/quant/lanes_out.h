@@ -15,7 +15,9 @@
 #define W_TIMES(i, n) _Pragma("GCC unroll 16") for (size_t i = 0; i < (n); i++)
 #endif
 
-#ifdef W_DOTS
+#if defined(W_DOTS) && defined(W_AVX2)
+#include "quant/lanes_dots_avx2.h"
+#elif defined(W_DOTS)
 
 struct w_out {
     size_t ahead;
@@ -229,7 +231,7 @@ W_FN void w_ahead(const uint8_t *w, size_t stride, const struct w_out *o, size_t
     const char *a = (const char *)w + o->ahead + at;
     size_t three = 3 * stride;
     __asm__("" : "+r"(three));
-    W_EACH(r, 4) {
+    W_EACH(r, W_LANES / 4) {
         const char *b = a + 4 * (size_t)r * stride;
         __asm__("" : "+r"(b));
         __builtin_prefetch(b, 0, 2);
