@@ -26,25 +26,24 @@ V_FN v16 att_load(const uint8_t *p, size_t i, enum ig_cache_type type) {
     return v_load_i8((const int8_t *)p + i);
 }
 
-/* How many of `left` rows to take next. */
-static uint32_t att_take(uint32_t left) {
+/* How many of `left` rows to take next. Float caches are rare: fewer forms. */
+static uint32_t att_take(uint32_t left, enum ig_cache_type type) {
+    if (type == IG_CACHE_F32) return left < 4 ? 1 : 4;
     if (left >= ATT_MOST && left - ATT_MOST != 1 && left - ATT_MOST != 2) return ATT_MOST;
     return left > 4 ? (left == 5 ? 3 : 4) : left;
 }
 
 /* Calls f(.., n, ..) with a constant n, which keeps an array of sums in registers. */
 #if defined(V16_SCALAR)
-#define ATT_ROWS_OF(n, call) call(n)
+#define ATT_ROWS_OF(n, type, call) call(n)
 #else
-#define ATT_ROWS_OF(n, call)                                                                       \
+#define ATT_ROWS_OF(n, type, call)                                                                 \
     do {                                                                                           \
-        switch (n) {                                                                               \
-        case 1: call(1); break;                                                                    \
-        case 2: call(2); break;                                                                    \
-        case 3: call(3); break;                                                                    \
-        case 4: call(4); break;                                                                    \
-        default: call(ATT_MOST);                                                                   \
-        }                                                                                          \
+        if ((n) == 1) call(1);                                                                     \
+        else if ((n) == 4 || (type) == IG_CACHE_F32) call(4);                                      \
+        else if ((n) == 2) call(2);                                                                \
+        else if ((n) == 3) call(3);                                                                \
+        else call(ATT_MOST);                                                                       \
     } while (0)
 #endif
 
@@ -91,24 +90,22 @@ V_FN void att_panels(const float *q, const uint8_t *k, ptrdiff_t ahead, uint32_t
     V_EACH_OF(r, n) v_store(t + r * ATT_STRIDE + p * IG_CACHE_PANEL, acc[p * n + r]);
 }
 
-/* Few rows take two panels at once: the machine needs about eight sums to be busy. */
+/* Few rows take two panels at once: the machine needs about eight sums to be busy. `k` is at an even
+ * panel of its block then, and what is behind the last panel is computed for nothing. */
 V_FN void att_block(const float *q, const uint8_t *k, ptrdiff_t ahead, uint32_t head_k, uint32_t n,
                     uint32_t panels, float *t, enum ig_cache_type type) {
     size_t bytes = ig_cache_element(type) * head_k * IG_CACHE_PANEL;
-    for (uint32_t p = 0, np; p < panels; p += np, k += np * bytes) {
+    const uint32_t np = n <= ATT_MOST / 2 ? 2 : 1;
+    for (uint32_t p = 0; p < panels; p += np, k += np * bytes) {
         float *to = t + p * IG_CACHE_PANEL;
-        np = n <= ATT_MOST / 2 && p + 2 <= panels ? 2 : 1;
-        if (type == IG_CACHE_Q8 && np == 2)
-            att_panels_q8(q, k, ahead, head_k, n, 2, to);
-        else if (type == IG_CACHE_Q8)
-            att_panels_q8(q, k, ahead, head_k, n, 1, to);
-        else if (np == 2)
-            att_panels(q, k, ahead, head_k, n, 2, to, type);
+        if (type == IG_CACHE_Q8)
+            att_panels_q8(q, k, ahead, head_k, n, np, to);
         else
-            att_panels(q, k, ahead, head_k, n, 1, to, type);
+            att_panels(q, k, ahead, head_k, n, np, to, type);
     }
 }
 
+/* From position `from`, an even panel's first */
 V_FN void att_scores(const struct ig_attend *j, uint32_t chunk, uint32_t from, uint32_t to,
                      float *t, enum ig_cache_type type) {
     const struct ig_cache_layer *l = j->layer;
@@ -122,10 +119,10 @@ V_FN void att_scores(const struct ig_attend *j, uint32_t chunk, uint32_t from, u
         ptrdiff_t ahead = next ? next - k : 0;
         k += ig_cache_element(type) * in * l->k_stride * IG_CACHE_PANEL;
         for (uint32_t r = 0, n; r < j->n; r += n) {
-            n = att_take(j->n - r);
+            n = att_take(j->n - r, type);
 #define ATT_CALL(c)                                                                                \
     att_block(j->scratch + r, k, ahead, l->k_stride, c, panels, t + r * ATT_STRIDE + p, type)
-            ATT_ROWS_OF(n, ATT_CALL);
+            ATT_ROWS_OF(n, type, ATT_CALL);
 #undef ATT_CALL
         }
         p = end;
@@ -148,9 +145,8 @@ V_FN v16 att_exponent(const struct ig_attend *j, v16 s, const float *scale, floa
 }
 
 /* The scales of 16 positions from `position` on, NULL if the cache has none. */
-V_FN const float *att_scale(const struct ig_attend *j, uint32_t position, size_t at,
-                            enum ig_cache_type type) {
-    if (type != IG_CACHE_Q8) return NULL;
+V_FN const float *att_scale(const struct ig_attend *j, uint32_t position, size_t at) {
+    if (j->cache->type != IG_CACHE_Q8) return NULL;
     const uint8_t *block = ig_cache_block(j->cache, j->layer, position);
     return (const float *)(const void *)(block + at) + j->kv_head * IG_CACHE_BLOCK +
            position % IG_CACHE_BLOCK;
@@ -175,14 +171,14 @@ V_FN v16 att_alibi(v16 x, float distance, float slope) {
 
 /* q . k -> exponents in place; returns the largest whole part. Positions outside [lo, hi) get none.
  */
-V_FN float att_exponents(const struct ig_attend *j, uint32_t r, uint32_t chunk,
-                         float *t, uint32_t lo, uint32_t hi, enum ig_cache_type type) {
+V_FN float att_exponents(const struct ig_attend *j, uint32_t r, uint32_t chunk, float *t,
+                         uint32_t lo, uint32_t hi) {
     v16 most = v_set1(-1e30f);
     const struct ig_attend_row *row = &j->rows[r];
     float lanes[16], slope = row->slope * 0x1.715476p+0f, m = -1e30f;
-    float f = type == IG_CACHE_Q8 ? att_scale_q8(j)[r] * j->scale : j->scale;
+    float f = j->cache->type == IG_CACHE_Q8 ? att_scale_q8(j)[r] * j->scale : j->scale;
     for (uint32_t i = lo / 16 * 16; i < hi; i += 16) {
-        const float *scale = att_scale(j, chunk + i, j->layer->k_scale_at, type);
+        const float *scale = att_scale(j, chunk + i, j->layer->k_scale_at);
         v16 x = att_exponent(j, v_load(t + i), scale, f);
         if (slope > 0) x = att_alibi(x, (float)((int32_t)(chunk + i) - (int32_t)row->last), slope);
         x = att_mask(x, i, lo, hi);
@@ -195,13 +191,13 @@ V_FN float att_exponents(const struct ig_attend *j, uint32_t r, uint32_t chunk,
 }
 
 /* q . k of the chunk's positions [lo, hi) -> weights, in place; with q8 values, weights times the
- * values' scales. Returns the chunk's maximum and sum. */
-V_FN struct att_state att_weights(const struct ig_attend *j, uint32_t r, uint32_t chunk, float *t, uint32_t lo, uint32_t hi,
-                                  enum ig_cache_type type) {
-    float m = att_exponents(j, r, chunk, t, lo, hi, type);
+ * values' scales. Returns the chunk's maximum and sum. One function for all types of cache. */
+static struct att_state att_weights(const struct ig_attend *j, uint32_t r, uint32_t chunk, float *t,
+                                    uint32_t lo, uint32_t hi) {
+    float m = att_exponents(j, r, chunk, t, lo, hi);
     v16 sum = v_zero();
     for (uint32_t i = lo / 16 * 16; i < hi; i += 16) {
-        const float *scale = att_scale(j, chunk + i, j->layer->v_scale_at, type);
+        const float *scale = att_scale(j, chunk + i, j->layer->v_scale_at);
         v16 x = v_load(t + i), whole = v_floor(x);
         v16 e = v_max(v_sub(whole, v_set1(m)), v_set1(-127.0f));
         v16 p = v_mul(v_exp2_fraction(v_sub(x, whole)), v_pow2(e));
@@ -246,14 +242,19 @@ V_FN void att_values(const struct ig_attend *j, const float *t, uint32_t chunk, 
     V_EACH_OF(r, n) V_EACH_OF(i, nv) v_store(sum[r] + d + i * 16, acc[r * nv + i]);
 }
 
-/* All dims for rows [r, r + n); `nv` vectors at a time while they last */
+/* All dims for rows [r, r + n); `nv` vectors at a time while they last, then row by row where rows
+ * are few */
 V_FN void att_values_rows(const struct ig_attend *j, const float *t, uint32_t chunk, uint32_t lo,
                           uint32_t hi, uint32_t n, float *const *sum, uint32_t nv,
                           enum ig_cache_type type) {
     uint32_t d = 0, stride = j->layer->v_stride;
     for (; d + 16 * nv <= stride; d += 16 * nv)
         att_values(j, t, chunk, lo, hi, n, sum, d, nv, type);
-    for (; d < stride; d += 16) att_values(j, t, chunk, lo, hi, n, sum, d, 1, type);
+    if (nv == 1) return;
+    const uint32_t rows = n == ATT_MOST ? n : 1;
+    for (; d < stride; d += 16)
+        for (uint32_t r = 0; r < n; r += rows)
+            att_values(j, t + r * ATT_STRIDE, chunk, lo, hi, rows, sum + r, d, 1, type);
 }
 
 /* Rows [r, end) see all of [lo, hi). */
@@ -261,7 +262,7 @@ V_FN void att_segment(const struct ig_attend *j, const float *t, uint32_t chunk,
                       uint32_t hi, uint32_t r, uint32_t end, float *const *sum,
                       enum ig_cache_type type) {
     for (uint32_t n; r < end; r += n) {
-        n = att_take(end - r);
+        n = att_take(end - r, type);
 #if defined(V16_AVX2)
 #define ATT_WIDE(n) (n) > 3 ? 1 : (n) > 1 ? 2 : 4
 #else
@@ -269,7 +270,7 @@ V_FN void att_segment(const struct ig_attend *j, const float *t, uint32_t chunk,
 #endif
 #define ATT_CALL(c)                                                                                \
     att_values_rows(j, t + r * ATT_STRIDE, chunk, lo, hi, c, sum + r, ATT_WIDE(c), type)
-        ATT_ROWS_OF(n, ATT_CALL);
+        ATT_ROWS_OF(n, type, ATT_CALL);
 #undef ATT_CALL
 #undef ATT_WIDE
     }
@@ -319,13 +320,13 @@ V_FN void att_all_values(const struct ig_attend *j, const float *t, uint32_t chu
 V_FN void att_chunk(const struct ig_attend *j, uint32_t chunk, enum ig_cache_type type) {
     float *t = j->scratch + ((size_t)j->layer->head_k + 4) * ATT_ROWS, *sum[ATT_ROWS];
     struct att_range g = att_ranges(j, chunk);
-    att_scores(j, chunk, g.from / IG_CACHE_PANEL * IG_CACHE_PANEL, g.to, t, type);
+    att_scores(j, chunk, g.from / (2 * IG_CACHE_PANEL) * (2 * IG_CACHE_PANEL), g.to, t, type);
     for (uint32_t r = 0; r < j->n; r++) {
         float *part = j->rows[r].part;
         sum[r] = part + IG_ATTEND_PART;
         if (g.lo[r] >= g.hi[r]) continue;
         struct att_state s =
-            att_weights(j, r, chunk, t + r * ATT_STRIDE, g.lo[r], g.hi[r], type);
+            att_weights(j, r, chunk, t + r * ATT_STRIDE, g.lo[r], g.hi[r]);
         part[0] = s.m;
         part[1] = s.l;
         memset(sum[r], 0, j->layer->v_stride * sizeof *sum[r]);

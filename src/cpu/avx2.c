@@ -3,6 +3,7 @@
  * on other machines. */
 #include "cpu/kernels.h"
 #include "cpu/many.h"
+#include "quant/few.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 

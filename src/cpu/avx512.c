@@ -1,5 +1,6 @@
-/* AVX-512 (F, BW, DQ, VL) with VNNI: the shared float kernels over one register, matrices through
- * panels (panel_linear.inl). Empty on other machines. */
+/* AVX-512 (F, BW, DQ, VL) with VNNI: the shared float kernels over one register, matrices with few
+ * inputs as they are read (few.inl), with more through panels (panel_many.inl). Empty on other
+ * machines. */
 #include "cpu/kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -30,9 +31,17 @@
 #define PM_FIND     ig_quant_panel_avx512
 #include "cpu/panel_many.inl"
 
-#define PL_PRODUCTS "cpu/panel_avx512.inl"
-#define PL_FIND     ig_quant_panel_avx512
-#include "cpu/panel_linear.inl"
+static size_t linear_scratch(uint32_t cols) {
+    size_t rest = lq_scratch_bytes(cols), few = few_scratch_bytes(cols);
+    if (rest < few) rest = few;
+    return rest < sizeof(struct pm_scratch) ? sizeof(struct pm_scratch) : rest;
+}
+
+static void linear(const struct ig_linear *j) {
+    if (few_linear(j) || pm_linear(j)) return;
+    if (j->packed) j->packed->held = 0;
+    lq_linear(j);
+}
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -42,8 +51,8 @@
 
 const struct ig_kernels ig_kernels_avx512 = {
     .name = "avx512",
-    .scratch_bytes = pl_scratch_bytes,
-    .linear_quant = pl_linear,
+    .scratch_bytes = linear_scratch,
+    .linear_quant = linear,
 #include "cpu/table.inl"
 };
 

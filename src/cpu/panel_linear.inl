@@ -1,13 +1,12 @@
 /* Linear layers over panels of 16 rows (quant/panel.h), for one token and for many. The including
- * file has set the target and included the products for its instruction set (panel_avx512.inl or
- * panel_avx2.inl), which need PL_FN, PL_MAX and struct pl_inputs from here; it defines PL_PRODUCTS
+ * file has set the target and included the products for its instruction set (panel_avx2.inl or
+ * panel_neon.inl), which need PL_FN, PL_MAX and struct pl_inputs from here; it defines PL_PRODUCTS
  * to its name and PL_FIND to the look-up of the panel code.
  *
  * A panel of up to 1024 columns stays in the first cache while up to PL_TOKENS inputs pass by in
  * tiles of T; the float sum of a slice waits in `acc` between panels. Bits are those of quant.inl:
  * integers are exact in any order, and the float steps of an output run over units and slices in
  * the same order. */
-#include "quant/few.h"
 #include "quant/panel.h"
 
 #define PL_FN static inline __attribute__((always_inline))
@@ -88,9 +87,6 @@ static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t,
 static size_t pl_scratch_bytes(uint32_t cols) {
     size_t rest = lq_scratch_bytes(cols);
     if (rest < sizeof(struct pl_scratch)) rest = sizeof(struct pl_scratch);
-#ifdef FEW_FIND
-    if (rest < few_scratch_bytes(cols)) rest = few_scratch_bytes(cols);
-#endif
 #ifdef PM_FIND
     if (rest < sizeof(struct pm_scratch)) rest = sizeof(struct pm_scratch);
 #endif
@@ -98,9 +94,6 @@ static size_t pl_scratch_bytes(uint32_t cols) {
 }
 
 static void pl_linear(const struct ig_linear *j) {
-#ifdef FEW_FIND
-    if (few_linear(j)) return;
-#endif
 #ifdef PM_FIND
     if (j->n > PL_MAX && pm_linear(j)) return;
 #endif
