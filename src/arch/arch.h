@@ -156,7 +156,8 @@ struct ig_hparams {
     struct ig_str family;
     uint32_t n_layer, n_embd, n_vocab, n_context, n_ff;
     uint32_t
-        n_layer_file; /* layers that tensors may belong to; those from n_layer on are not run */
+        n_layer_file;   /* layers that tensors may belong to; those from n_layer on are not run */
+    uint32_t n_predict; /* 1: layer n_layer predicts the token after the next, if the file has it */
     uint8_t act, norm, pos, router;
     bool parallel;
     double eps;
@@ -181,7 +182,7 @@ struct ig_hparams {
     const double *xielu;           /* [n_layer][4]: p, n, beta, eps of x > 0 ? p x^2 + beta x
                                       : n (expm1(min(x, eps)) - x) + beta x; or NULL */
     struct ig_rope rope[2];        /* global, local */
-    struct ig_layer_params *layer; /* [n_layer] */
+    struct ig_layer_params *layer; /* [n_layer + n_predict] */
     uint32_t n_embd_per_layer;     /* gemma per-layer inputs */
     uint32_t position_offset;      /* opt: learned positions start at 2 */
 };
@@ -223,14 +224,16 @@ static inline bool ig_slot_has(const struct ig_slot *s) {
 
 struct ig_weights {
     struct ig_slot global[IG_ROLE_COUNT];   /* roles outside the layers */
-    struct ig_slot (*layer)[IG_ROLE_COUNT]; /* [n_layer] */
+    struct ig_slot (*layer)[IG_ROLE_COUNT]; /* [n_layer + n_predict] */
 };
 
 struct ig_arch {
     struct ig_keys keys;
     struct ig_hparams hp;
     struct ig_weights w;
-    size_t copied_bytes; /* weights that had to be rewritten (transposed, re-ordered) */
+    size_t copied_bytes;     /* weights that had to be rewritten (transposed, re-ordered) */
+    struct ig_arch *predict; /* the prediction layer as a model of one layer, whose input joins an
+                                embedding and a state of this model; NULL: the file has none */
 };
 
 /* view -> keys, row, hparams, weights. Everything is allocated from `arena`. */

@@ -242,7 +242,7 @@ static ingle_status bind_one(const struct binder *b, const struct ig_tensor *t) 
     if (p.layer >= (int32_t)hp->n_layer_file)
         return bad_tensor(b, t, INGLE_BAD_FILE, damaged,
                           "belongs to a layer the model does not have");
-    if (p.layer >= (int32_t)hp->n_layer) return INGLE_OK;
+    if (p.layer >= (int32_t)(hp->n_layer + hp->n_predict)) return INGLE_OK;
     struct ig_slot *s = p.layer < 0 ? &b->a->w.global[p.role] : &b->a->w.layer[p.layer][p.role];
     if (p.part == IG_PART_BIAS) return read_bias(b, t, &p, s);
     if (p.part == IG_PART_SCALE) return read_vector(b, t, 0, &s->mat.scale, &s->n_scale);
@@ -264,8 +264,9 @@ static ingle_status bind_one(const struct binder *b, const struct ig_tensor *t) 
 ingle_status ig_arch_bind(struct ig_arch *a, struct ig_arena *arena, const struct ig_view *view,
                           const struct ig_log *log, ingle_error *err) {
     struct binder b = {a, arena, view, err};
-    a->w.layer = ig_arena_calloc(arena, a->hp.n_layer, sizeof *a->w.layer);
-    if (!a->w.layer) return ig_fail_memory(err, a->hp.n_layer * sizeof *a->w.layer);
+    size_t layers = a->hp.n_layer + a->hp.n_predict;
+    a->w.layer = ig_arena_calloc(arena, layers, sizeof *a->w.layer);
+    if (!a->w.layer) return ig_fail_memory(err, layers * sizeof *a->w.layer);
     for (size_t i = 0; i < view->n_tensors; i++) IG_TRY(bind_one(&b, &view->tensors[i]));
     if (a->copied_bytes)
         ig_log(log, INGLE_LOG_INFO, "%zu MB of weights are stored in another order and were copied",

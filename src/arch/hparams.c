@@ -227,9 +227,14 @@ static ingle_status read_layers(struct ig_hparams *hp, const struct ig_keys *k,
     uint32_t window, shared;
     IG_TRY(whole(k, "attention.sliding_window", 0, 0, 0, 1 << 30, &window, err));
     IG_TRY(whole(k, "attention.shared_kv_layers", 0, 0, 0, hp->n_layer, &shared, err));
-    hp->layer = ig_arena_calloc(arena, hp->n_layer, sizeof *hp->layer);
+    hp->layer = ig_arena_calloc(arena, hp->n_layer + hp->n_predict, sizeof *hp->layer);
     if (!hp->layer) return ig_fail_memory(err, hp->n_layer * sizeof *hp->layer);
     for (uint32_t il = 0; il < hp->n_layer; il++) IG_TRY(read_layer(hp, k, il, window, err));
+    if (hp->n_predict && !k->view->folder) IG_TRY(read_layer(hp, k, hp->n_layer, window, err));
+    if (hp->n_predict && k->view->folder) { /* their lists end with the counted layers */
+        hp->layer[hp->n_layer] = hp->layer[hp->n_layer - 1];
+        hp->layer[hp->n_layer].kv_layer = hp->n_layer;
+    }
     /* Shared KV: the last `shared` layers read the cache of the last earlier layer of their own
      * kind. */
     for (uint32_t il = hp->n_layer - shared; shared && il < hp->n_layer; il++)
@@ -369,7 +374,8 @@ ingle_status ig_arch_hparams(struct ig_hparams *hp, const struct ig_keys *k, str
     IG_TRY(whole(k, "nextn_predict_layers", 0, 0, 0, hp->n_layer - 1, &nextn, err));
     IG_TRY(whole(k, "extra_layers", 0, 0, 0, MAX_LAYERS, &behind, err));
     hp->n_layer_file = hp->n_layer + behind;
-    hp->n_layer -= nextn; /* they stand behind the others and are not run yet */
+    hp->n_layer -= nextn; /* they stand behind the others; only the first is used */
+    hp->n_predict = nextn || behind;
     IG_TRY(whole(k, "embedding_length", 0, -1, 1, MAX_WIDTH, &hp->n_embd, err));
     IG_TRY(whole(k, "context_length", 0, -1, 1, 1 << 30, &hp->n_context, err));
     IG_TRY(whole(k, "vocab_size", 0, 0, 0, 1 << 24, &hp->n_vocab, err));

@@ -22,11 +22,8 @@ static const struct {
 #undef HF
 };
 
-/* Base names that hold nothing a forward pass needs (rotary tables, masks, prediction heads of
- * later issues). */
-static const char *const gguf_ignored =
-    "attn_rot_embd nextn.eh_proj nextn.embed_tokens nextn.enorm nextn.hnorm "
-    "nextn.shared_head_head nextn.shared_head_norm";
+/* Base names that hold nothing a forward pass needs (rotary tables, masks). */
+static const char *const gguf_ignored = "attn_rot_embd";
 static const char *const hf_ignored[] = {".self_attn.rotary_emb.inv_freq",
                                          ".attention.rotary_emb.inv_freq",
                                          ".attention.bias",

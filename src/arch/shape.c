@@ -264,11 +264,66 @@ static ingle_status check_global(const struct shaper *s) {
     return check_vec(s, g, IG_R_per_layer_proj_norm, pl, pl);
 }
 
+/* ---- The prediction layer ---- */
+
+static ingle_status check_predict(struct shaper *s, struct ig_slot *w) {
+    uint32_t n = s->a->hp.n_embd, vocab = s->a->hp.n_vocab;
+    IG_TRY(check_layer(s, s->a->hp.n_layer));
+    IG_TRY(check_mat(s, w, IG_R_nextn_eh_proj, n, 2 * n, 1, true));
+    IG_TRY(check_mat(s, w, IG_R_nextn_embed_tokens, vocab, n, 1, false));
+    IG_TRY(check_mat(s, w, IG_R_nextn_shared_head_head, vocab, n, 1, false));
+    for (int i = 0; i < 2; i++) {
+        enum ig_role role = i ? IG_R_nextn_hnorm : IG_R_nextn_enorm;
+        if (!w[role].vec) return bad_role(s, role, "is missing");
+        IG_TRY(check_vec(s, w, role, n, n));
+    }
+    return check_vec(s, w, IG_R_nextn_shared_head_norm, n, n);
+}
+
+/* The weights of both norms side by side: one operation does both halves of the input. */
+static ingle_status join_norms(const struct shaper *s, struct ig_slot *w) {
+    uint32_t n = s->a->hp.n_embd;
+    float *both = ig_arena_alloc(s->arena, 2 * (size_t)n * sizeof *both);
+    if (!both) return ig_fail_memory(s->err, 2 * (size_t)n * sizeof *both);
+    memcpy(both, w[IG_R_nextn_enorm].vec, n * sizeof *both);
+    memcpy(both + n, w[IG_R_nextn_hnorm].vec, n * sizeof *both);
+    w[IG_R_nextn_enorm] = (struct ig_slot){.vec = both, .n = 2 * n};
+    return INGLE_OK;
+}
+
+/* What the layer does not bring along it shares with the model. */
+static ingle_status take_predict(struct shaper *s) {
+    static const enum ig_role from[] = {IG_R_nextn_embed_tokens, IG_R_nextn_shared_head_head,
+                                        IG_R_nextn_shared_head_norm},
+                              to[] = {IG_R_token_embd, IG_R_output, IG_R_output_norm};
+    struct ig_arch *a = s->a, *p;
+    struct ig_slot *w = a->w.layer[a->hp.n_layer];
+    bool any = false;
+    for (unsigned r = 0; r < IG_ROLE_COUNT; r++) any = any || ig_slot_has(&w[r]);
+    if (!any) return INGLE_OK; /* counted, but left out by the converter */
+    IG_TRY(check_predict(s, w));
+    if (a->hp.pos == IG_POS_LEARNED || a->hp.xielu || a->hp.n_embd_per_layer ||
+        a->w.global[IG_R_project_in].mat.data || a->w.global[IG_R_project_out].mat.data)
+        return INGLE_OK; /* no family joins these with a prediction layer */
+    IG_TRY(join_norms(s, w));
+    p = ig_arena_alloc(s->arena, sizeof *p);
+    if (!p) return ig_fail_memory(s->err, sizeof *p);
+    *p = *a;
+    p->hp.layer = &a->hp.layer[a->hp.n_layer];
+    p->hp.layer->kv_layer = 0;
+    p->hp.n_layer = 1;
+    p->w.layer = &a->w.layer[a->hp.n_layer];
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+        if (ig_slot_has(&w[from[i]])) p->w.global[to[i]] = w[from[i]];
+    a->predict = p;
+    return INGLE_OK;
+}
+
 ingle_status ig_arch_shape(struct ig_arch *a, struct ig_arena *arena, ingle_error *err) {
     struct shaper s = {a, arena, err, -1};
     IG_TRY(check_global(&s));
     choose_precision(a);
     IG_TRY(take_divisors(&s));
     for (uint32_t il = 0; il < a->hp.n_layer; il++) IG_TRY(check_layer(&s, il));
-    return INGLE_OK;
+    return a->hp.n_predict ? take_predict(&s) : INGLE_OK;
 }

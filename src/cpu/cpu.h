@@ -20,6 +20,8 @@ struct ig_pass {
     uint32_t n;
     const uint32_t *wanted; /* indices of tokens whose logits are wanted, ascending */
     uint32_t n_wanted;
+    const float
+        *states; /* [n][n_embd] for a plan of a prediction layer: what it joins with tokens */
     bool hidden; /* stop behind the final norm: hidden states in place of logits */
 };
 
@@ -43,6 +45,8 @@ ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_erro
 const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i);
 /* Hidden state [n_embd] of wanted row i of a run that asked for it; valid until the next. */
 const float *ig_cpu_hidden(const struct ig_cpu *c, uint32_t i);
+/* The same of token i of any last run that was not cancelled, wanted or not, into out. */
+void ig_cpu_state(const struct ig_cpu *c, uint32_t i, float *out);
 const char *ig_cpu_kernels_name(const struct ig_cpu *c);
 
 #endif

@@ -23,6 +23,12 @@ static void embed(const struct ig_cpu *c, const struct part *p) {
     if (f > 1 || f < 1) c->k->scale(p->dst, p->dst, f, p->n);
 }
 
+/* An embedding and the state handed in with its token. */
+static void join(const struct ig_cpu *c, const struct part *p) {
+    embed(c, p);
+    memcpy(p->dst + p->n, c->pass.states + (size_t)p->i * p->n, p->n * sizeof *p->dst);
+}
+
 static void position(const struct ig_cpu *c, const struct part *p) {
     const struct ig_mat *m = &p->op->w[0]->mat;
     float part[256];
@@ -85,6 +91,7 @@ static void run(struct ig_cpu *c, const struct part *p, unsigned thread) {
     const float *f = op->f;
     switch ((enum ig_op_kind)op->kind) {
     case IG_OP_EMBED: embed(c, p); break;
+    case IG_OP_JOIN: join(c, p); break;
     case IG_OP_POSITION: position(c, p); break;
     case IG_OP_NORM: norm(c, p); break;
     case IG_OP_ROPE: rope(c, p); break;

@@ -397,6 +397,19 @@ const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i) {
 const float *ig_cpu_hidden(const struct ig_cpu *c, uint32_t i) {
     return ig_row_of(c, 0, c->few, IG_B_XO, i);
 }
+void ig_cpu_state(const struct ig_cpu *c, uint32_t i, float *out) {
+    const struct ig_op *gather = &c->plan->ops[c->plan->gather], *op = gather + 1;
+    const float *x = ig_row_of(c, 0, ig_own(c, gather) & IG_OWN_A, gather->a, i);
+    bool normed = c->plan->hidden > c->plan->gather + 1;
+    const float *weight = normed && op->w[0] ? op->w[0]->vec : NULL,
+                *bias = normed && op->w[0] ? op->w[0]->bias : NULL;
+    if (!normed)
+        memcpy(out, x, gather->n * sizeof *out);
+    else if (op->what == IG_NORM_RMS)
+        c->k->norm_rms(out, x, weight, bias, op->n, op->f[0]);
+    else
+        c->k->norm_layer(out, x, weight, bias, op->n, op->f[0]);
+}
 const char *ig_cpu_kernels_name(const struct ig_cpu *c) {
     return c->k->name;
 }

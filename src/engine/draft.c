@@ -68,18 +68,25 @@ static ingle_status open_parts(struct ig_draft *d, struct ingle_session *main, c
     d->size = (double)ig_model_weight_bytes(d->model) / (double)ig_model_weight_bytes(main->model);
     d->n_vocab = d->model->arch.hp.n_vocab;
     if (d->n_vocab > main->model->arch.hp.n_vocab) d->n_vocab = main->model->arch.hp.n_vocab;
+    d->context = main->context;
     return ingle_session_open(&d->s, d->model, o, err);
+}
+
+static ingle_status new_draft(struct ig_draft **out, struct ingle_session *main, ingle_error *err) {
+    struct ig_draft *d = *out = ig_calloc(&main->mem, 1, sizeof *d);
+    if (!d) return ig_fail_memory(err, sizeof *d);
+    d->mem = &main->mem;
+    d->mean = 0.7;
+    memcpy(d->chance, prior, sizeof prior);
+    return INGLE_OK;
 }
 
 ingle_status ig_draft_open(struct ig_draft **out, struct ingle_session *main, const char *path,
                            ingle_error *err) {
     ingle_options *o = NULL;
-    struct ig_draft *d = ig_calloc(&main->mem, 1, sizeof *d);
+    struct ig_draft *d;
     *out = NULL;
-    if (!d) return ig_fail_memory(err, sizeof *d);
-    d->mem = &main->mem;
-    d->mean = 0.7;
-    memcpy(d->chance, prior, sizeof prior);
+    IG_TRY(new_draft(&d, main, err));
     ingle_status status = ig_options_copy(&o, main->options, err);
     if (status == INGLE_OK) status = open_parts(d, main, path, o, err);
     ingle_options_free(o);
@@ -90,8 +97,36 @@ ingle_status ig_draft_open(struct ig_draft **out, struct ingle_session *main, co
     return status;
 }
 
+/* Bytes of the matrices that a plan reads. */
+static double plan_bytes(const struct ig_plan *p) {
+    double bytes = 0;
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        for (unsigned j = 0; j < p->ops[i].n_to; j++) {
+            const struct ig_mat *m = &p->ops[i].w[j]->mat;
+            bytes += (double)m->row_bytes * m->rows * m->count;
+        }
+    return bytes;
+}
+
+ingle_status ig_draft_open_heads(struct ig_draft **out, struct ingle_session *main,
+                                 ingle_error *err) {
+    struct ig_draft *d;
+    *out = NULL;
+    IG_TRY(new_draft(&d, main, err));
+    d->context = main->context;
+    d->n_vocab = main->model->arch.hp.n_vocab;
+    d->size = plan_bytes(&main->model->predict) / plan_bytes(&main->model->plan);
+    ingle_status status = ig_heads_open(&d->heads, main, err);
+    if (status != INGLE_OK)
+        ig_draft_close(d);
+    else
+        *out = d;
+    return status;
+}
+
 void ig_draft_close(struct ig_draft *d) {
     if (!d) return;
+    ig_heads_close(d->heads);
     ingle_session_close(d->s);
     ingle_model_close(d->model);
     ig_free(d->mem, d);
@@ -117,16 +152,32 @@ static int32_t best(const float *logits, uint32_t n, uint8_t *kind) {
 
 /* Tokens without a row in the draft, and the end of its context, end its part. */
 static bool can_follow(const struct ig_draft *d, const int32_t *tokens, uint32_t n) {
-    if (n >= d->s->context) return false;
+    if (n >= d->context) return false;
+    if (d->heads) return ig_heads_can(d->heads, n);
     for (uint32_t i = ig_session_common(d->s, tokens, n); i < n; i++)
         if ((uint32_t)tokens[i] >= d->model->arch.hp.n_vocab) return false;
     return true;
 }
 
+static ingle_status follow(struct ig_draft *d, const int32_t *tokens, uint32_t n,
+                           ingle_error *err) {
+    return d->heads ? ig_heads_sync(d->heads, tokens, n, err)
+                    : ig_session_sync(d->s, tokens, n, NULL, NULL, err);
+}
+
+static ingle_status go_on(struct ig_draft *d, int32_t id, ingle_error *err) {
+    return d->heads ? ig_heads_step(d->heads, id, err) : ig_session_step(d->s, id, err);
+}
+
+/* Tokens it has computed, beside guesses of heads. */
+static uint32_t behind(const struct ig_draft *d) {
+    return d->heads ? d->heads->n + 1 : d->s->n;
+}
+
 ingle_status ig_draft_follow(struct ig_draft *d, const int32_t *tokens, uint32_t n,
                              ingle_error *err) {
     if (!can_follow(d, tokens, n)) return INGLE_OK;
-    return ig_session_sync(d->s, tokens, n, NULL, NULL, err);
+    return follow(d, tokens, n, err);
 }
 
 static void note_time(struct ig_draft *d, double seconds) {
@@ -144,13 +195,12 @@ ingle_status ig_draft_guess(struct ig_draft *d, const int32_t *tokens, uint32_t 
     *n = 0;
     if (!can_follow(d, tokens, n_tokens)) return INGLE_OK;
     if (most > IG_DRAFT_MOST) most = IG_DRAFT_MOST;
-    if (most > d->s->context - n_tokens) most = d->s->context - n_tokens;
+    if (most > d->context - n_tokens) most = d->context - n_tokens;
     for (uint32_t i = 0; i < most && run > least; i++) {
         double start = ig_os_seconds();
-        bool step = i || d->s->n + 2 >= n_tokens; /* not one that has to catch up first */
-        IG_TRY(i ? ig_session_step(d->s, guess[i - 1], err)
-                 : ig_session_sync(d->s, tokens, n_tokens, NULL, NULL, err));
-        int32_t id = best(d->s->logits, d->n_vocab, &d->kind[i]);
+        bool step = i || behind(d) + 2 >= n_tokens; /* not one that has to catch up first */
+        IG_TRY(i ? go_on(d, guess[i - 1], err) : follow(d, tokens, n_tokens, err));
+        int32_t id = best(d->heads ? d->heads->logits : d->s->logits, d->n_vocab, &d->kind[i]);
         if (step) note_time(d, ig_os_seconds() - start);
         guess[i] = id;
         chance[i] = d->chance[d->kind[i]];

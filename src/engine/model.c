@@ -74,8 +74,10 @@ static ingle_status open_parts(struct ingle_model *m, const ingle_options *o, in
     IG_TRY(report(hooks, 0.2, err));
     IG_TRY(ig_arch_open(&m->arch, &m->arena, &m->view, &m->log, err));
     override_rope(&m->arch.hp, o);
+    if (m->arch.predict) override_rope(&m->arch.predict->hp, o);
     IG_TRY(report(hooks, 0.5, err));
     IG_TRY(ig_plan_make(&m->plan, &m->arena, &m->arch, err));
+    if (m->arch.predict) IG_TRY(ig_plan_predict(&m->predict, &m->arena, &m->arch, err));
     ingle_error none;
     ingle_status status =
         ig_vocab_source_open(&m->vocab, &m->mem, &m->view, &m->log, err ? err : &none);
@@ -108,7 +110,8 @@ ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_o
     m->log = hooks->log;
     m->path = ig_arena_copy(&m->arena, path, strlen(path));
     m->read_ahead = ig_arena_calloc(&m->arena, 1, sizeof *m->read_ahead);
-    ingle_status status = m->path && m->read_ahead ? open_parts(m, options, err) : ig_fail_memory(err, strlen(path));
+    ingle_status status =
+        m->path && m->read_ahead ? open_parts(m, options, err) : ig_fail_memory(err, strlen(path));
     if (status != INGLE_OK)
         ingle_model_close(m);
     else

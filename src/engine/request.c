@@ -36,6 +36,7 @@ struct ingle_engine {
     struct ingle_session *session;
     struct ingle_session *embedder; /* opened at the first request for embeddings */
     struct ig_draft *draft;         /* NULL without the option draft-model */
+    struct ig_draft *heads;         /* the prediction layer of the model's own file, or NULL */
     struct ig_spec *spec;           /* of session, opened at the first request that allows it */
     struct ig_thread thread;
     struct ig_mutex mutex;
@@ -144,8 +145,13 @@ static ingle_status begin_guessing(struct run *run, ingle_error *err) {
     if (mode == IG_SPEC_DRAFT && !e->draft)
         return ig_fail(err, INGLE_BAD_REQUEST, "open the engine with the option draft-model",
                        "speculate is draft, but there is no draft model");
-    if (!e->spec) IG_TRY(ig_spec_open(&e->spec, e->session, e->draft, err));
+    if (mode == IG_SPEC_MTP && !e->heads)
+        return ig_fail(err, INGLE_BAD_REQUEST,
+                       "open the engine with speculate mtp and a model that has such a layer",
+                       "speculate is mtp, but there is no prediction layer");
+    if (!e->spec) IG_TRY(ig_spec_open(&e->spec, e->session, NULL, err));
     run->spec = e->spec;
+    run->spec->draft = mode == IG_SPEC_MTP || !e->draft ? e->heads : e->draft;
     ig_spec_begin(run->spec, (enum ig_spec_mode)mode);
     return INGLE_OK;
 }
@@ -314,13 +320,21 @@ static void work(void *ud) {
 
 /* ---- Public ---- */
 
+static ingle_status open_drafts(struct ingle_engine *e, ingle_error *err) {
+    const char *path = ingle_options_get(e->options, "draft-model");
+    int mode = ig_options_choice(e->options, IG_OPT_SPECULATE);
+    if (*path) IG_TRY(ig_draft_open(&e->draft, e->session, path, err));
+    bool wanted = mode == IG_SPEC_MTP || (mode == IG_SPEC_AUTO && !e->draft);
+    return wanted && e->model->arch.predict ? ig_draft_open_heads(&e->heads, e->session, err)
+                                            : INGLE_OK;
+}
+
 static ingle_status open_parts(struct ingle_engine *e, const ingle_options *options,
                                ingle_error *err) {
     IG_TRY(ig_options_copy(&e->options, options, err));
     IG_TRY(ingle_session_open(&e->session, e->model, e->options, err));
     IG_TRY(ig_model_recommend(e->model, &e->mem, e->options, err));
-    const char *draft = ingle_options_get(e->options, "draft-model");
-    if (*draft) IG_TRY(ig_draft_open(&e->draft, e->session, draft, err));
+    IG_TRY(open_drafts(e, err));
     IG_TRY(ig_os_thread_start(&e->thread, work, e, WORKER_STACK, err));
     e->started = true;
     return INGLE_OK;
@@ -359,6 +373,7 @@ void ingle_engine_close(ingle_engine *e) {
     }
     ig_spec_close(e->spec);
     ig_draft_close(e->draft);
+    ig_draft_close(e->heads);
     ingle_session_close(e->session);
     ingle_session_close(e->embedder);
     ingle_options_free(e->options);

@@ -27,8 +27,8 @@ static unsigned pick_threads(const struct ingle_model *m, const ingle_options *o
     return n > MAX_THREADS ? MAX_THREADS : (unsigned)n;
 }
 
-static ingle_status open_cache(struct ingle_session *s, ingle_error *err) {
-    const struct ig_hparams *hp = &s->model->arch.hp;
+ingle_status ig_session_cache(struct ingle_session *s, const struct ig_hparams *hp,
+                              struct ig_cache *out, ingle_error *err) {
     struct ig_cache_want *want = ig_calloc(&s->mem, hp->n_layer, sizeof *want);
     if (!want) return ig_fail_memory(err, hp->n_layer * sizeof *want);
     for (uint32_t i = 0; i < hp->n_layer; i++) {
@@ -38,9 +38,17 @@ static ingle_status open_cache(struct ingle_session *s, ingle_error *err) {
     }
     enum ig_cache_type type = (enum ig_cache_type)ig_options_choice(s->options, IG_OPT_KV);
     ingle_status status =
-        ig_cache_open(&s->cache, &s->mem, want, hp->n_layer, type, s->context, s->batch, err);
+        ig_cache_open(out, &s->mem, want, hp->n_layer, type, s->context, s->batch, err);
     ig_free(&s->mem, want);
     return status;
+}
+
+struct ig_cpu_config ig_session_cpu_config(const struct ingle_session *s) {
+    return (struct ig_cpu_config){.kernels = ingle_options_get(s->options, "cpu"),
+                                  .threads = pick_threads(s->model, s->options),
+                                  .context = s->context,
+                                  .background = ig_options_bool(s->options, IG_OPT_BACKGROUND),
+                                  .cancel = &s->cancel};
 }
 
 static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
@@ -58,12 +66,8 @@ static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
     s->wanted = ig_calloc(&s->mem, s->batch, sizeof *s->wanted);
     if (!s->tokens || !s->pass || !s->wanted)
         return ig_fail_memory(err, s->context * sizeof *s->tokens);
-    IG_TRY(open_cache(s, err));
-    struct ig_cpu_config config = {.kernels = ingle_options_get(s->options, "cpu"),
-                                   .threads = pick_threads(m, s->options),
-                                   .context = s->context,
-                                   .background = ig_options_bool(s->options, IG_OPT_BACKGROUND),
-                                   .cancel = &s->cancel};
+    IG_TRY(ig_session_cache(s, &m->arch.hp, &s->cache, err));
+    struct ig_cpu_config config = ig_session_cpu_config(s);
     return ig_cpu_open(&s->cpu, &s->mem, &m->plan, &config, err);
 }
 
@@ -104,6 +108,7 @@ void ingle_session_close(ingle_session *s) {
     ig_free(&s->mem, s->pass);
     ig_free(&s->mem, s->wanted);
     ig_free(&s->mem, s->row);
+    ig_free(&s->mem, s->states);
     ingle_options_free(s->options);
     struct ig_mem mem = s->mem;
     ig_free(&mem, s);
@@ -120,6 +125,7 @@ uint32_t ig_session_common(const struct ingle_session *s, const int32_t *ids, si
 void ig_session_cut(struct ingle_session *s, uint32_t n) {
     if (n >= s->n) return;
     s->n = ig_cache_keep(&s->cache, n);
+    if (s->n_states > s->n) s->n_states = s->n;
     s->logits = NULL;
     if (s->accepted > s->n) {
         s->accepted = 0;
@@ -145,6 +151,20 @@ ingle_status ig_session_check_ids(const struct ingle_session *s, const int32_t *
     return INGLE_OK;
 }
 
+ingle_status ig_session_keep_states(struct ingle_session *s, ingle_error *err) {
+    size_t bytes = (size_t)s->context * s->model->arch.hp.n_embd * sizeof *s->states;
+    s->states = ig_alloc(&s->mem, bytes);
+    return s->states ? INGLE_OK : ig_fail_memory(err, bytes);
+}
+
+/* Of the n tokens behind the timeline's end that were just computed. */
+static void keep_states(struct ingle_session *s, uint32_t n) {
+    size_t width = s->model->arch.hp.n_embd;
+    if (!s->states || s->n_states < s->n) return; /* some before them were not kept */
+    for (uint32_t i = 0; i < n; i++) ig_cpu_state(s->cpu, i, s->states + (s->n + i) * width);
+    s->n_states = s->n + n;
+}
+
 /* ids[s->n .. s->n + n) in one pass; logits (or hidden states) of the last `wanted` of them. The
  * timeline does not grow yet. */
 static ingle_status compute(struct ingle_session *s, const int32_t *ids, uint32_t n,
@@ -156,7 +176,9 @@ static ingle_status compute(struct ingle_session *s, const int32_t *ids, uint32_
     s->logits = NULL;
     struct ig_pass pass = {
         .tokens = s->pass, .n = n, .wanted = s->wanted, .n_wanted = wanted, .hidden = hidden};
-    return ig_cpu_run(s->cpu, &pass, err);
+    IG_TRY(ig_cpu_run(s->cpu, &pass, err));
+    keep_states(s, n);
+    return INGLE_OK;
 }
 
 static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32_t n,

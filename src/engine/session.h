@@ -24,6 +24,8 @@ struct ingle_session {
     const float *logits;        /* of tokens[n - 1], or NULL */
     float *row;                 /* [n_vocab] own copy of them, once stepped with others */
     uint32_t seat;              /* among those */
+    float *states;     /* [context][n_embd] hidden states of the tokens, or NULL: nobody asked */
+    uint32_t n_states; /* the first so many are there */
     struct ig_ahead ahead;
     _Atomic bool cancel;
 };
@@ -44,10 +46,16 @@ ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t
 ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,
                                uint32_t wanted, ingle_error *err);
 /* Computes the n tokens that stand in s->tokens behind the timeline's end, in one pass of at most
- * `batch`, and takes up the first of them. The others may follow one by one, as row 1, 2, ..., until
- * the next pass. */
+ * `batch`, and takes up the first of them. The others may follow one by one, as row 1, 2, ...,
+ * until the next pass. */
 ingle_status ig_session_ahead(struct ingle_session *s, uint32_t n, ingle_error *err);
 void ig_session_take(struct ingle_session *s, uint32_t row);
+/* From now on the hidden states of all tokens computed are kept, for a prediction layer. */
+ingle_status ig_session_keep_states(struct ingle_session *s, ingle_error *err);
+struct ig_cpu_config ig_session_cpu_config(const struct ingle_session *s);
+/* A cache for `hp` of the session's size and type, in its memory. */
+ingle_status ig_session_cache(struct ingle_session *s, const struct ig_hparams *hp,
+                              struct ig_cache *out, ingle_error *err);
 ingle_status ig_session_step(struct ingle_session *s, int32_t id, ingle_error *err);
 /* A sampler for the options, knowing the model's token texts and end tokens. */
 ingle_status ig_session_sampler(struct ingle_session *s, const ingle_options *o,

@@ -179,6 +179,7 @@ static ingle_status restore(struct ingle_session *s, struct reader r, uint32_t n
             take(&r, g->slots[b % g->n_slots], g->block_bytes);
     }
     s->n = n;
+    s->n_states = 0;
     return INGLE_OK;
 }
 

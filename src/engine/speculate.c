@@ -198,7 +198,8 @@ static ingle_status read_prompt(struct ig_spec *sp, ingle_error *err) {
 static ingle_status make_guesses(struct ig_spec *sp, uint32_t most, uint32_t *n, ingle_error *err) {
     struct ingle_session *s = sp->s;
     double chance[IG_SPEC_MOST] = {0};
-    uint32_t found = sp->mode == IG_SPEC_DRAFT || !sp->lookup.length ? 0 : most;
+    bool only_draft = sp->mode == IG_SPEC_DRAFT || sp->mode == IG_SPEC_MTP;
+    uint32_t found = only_draft || !sp->lookup.length ? 0 : most;
     for (uint32_t i = 0; i < found; i++) chance[i] = sp->chance[class_of(sp->lookup.length + i)];
     struct bet bet = best_bet(sp, chance, found, 0);
     *n = bet.guesses;

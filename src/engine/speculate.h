@@ -8,7 +8,13 @@
 #include "engine/draft.h"
 #include "engine/lookup.h"
 
-enum ig_spec_mode { IG_SPEC_AUTO, IG_SPEC_OFF, IG_SPEC_NGRAM, IG_SPEC_DRAFT }; /* the option */
+enum ig_spec_mode {
+    IG_SPEC_AUTO,
+    IG_SPEC_OFF,
+    IG_SPEC_NGRAM,
+    IG_SPEC_DRAFT,
+    IG_SPEC_MTP
+}; /* the option */
 
 enum {
     IG_SPEC_MOST = 23,   /* guesses in a pass */
@@ -28,7 +34,7 @@ struct ig_spec {
     struct ingle_session *s;
     enum ig_spec_mode mode;
     struct ig_lookup lookup;
-    struct ig_draft *draft; /* NULL: none */
+    struct ig_draft *draft; /* NULL: none; may be another one from ig_spec_begin on */
     int32_t guess[IG_SPEC_MOST];
     uint32_t held, at;     /* guesses in the last pass, and how many of them came true */
     bool first;            /* no pass had that size before */

@@ -412,6 +412,23 @@ static void emit_input(struct emitter *e) {
     emit_per_layer_input(e);
 }
 
+/* A prediction layer's: W [norm(embedding) ; norm(state)]. */
+static void emit_joined(struct emitter *e, const struct ig_slot *w) {
+    const struct ig_slot *embd = &e->global[IG_R_token_embd];
+    uint32_t n = e->hp->n_embd;
+    use(e, IG_B_E, 2 * n);
+    put(e, (struct ig_op){.kind = IG_OP_JOIN,
+                          .dst = IG_B_E,
+                          .n = n,
+                          .f = {(float)e->hp->embed_scale},
+                          .w = {embd}});
+    norm(e, IG_B_E, IG_B_E, &w[IG_R_nextn_enorm], n, 0);
+    if (e->failed) return;
+    e->p->ops[e->p->n_ops - 1].heads = 2;
+    e->p->ops[e->p->n_ops - 1].per_head = true;
+    linear(e, IG_B_E, IG_B_X, &w[IG_R_nextn_eh_proj], 0);
+}
+
 static void emit_output(struct emitter *e) {
     const struct ig_slot *g = e->global;
     unsigned h = IG_B_XO;
@@ -431,11 +448,14 @@ static void emit_output(struct emitter *e) {
         simple(e, IG_OP_SOFTCAP, IG_B_LOGITS, IG_B_LOGITS, 0, n, e->hp->logit_softcap, IG_OPF_OUT);
 }
 
-ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
-                          ingle_error *err) {
+static ingle_status make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
+                         bool joined, ingle_error *err) {
     struct emitter e = {.p = p, .arena = arena, .hp = &a->hp, .global = a->w.global, .layer = -1};
     *p = (struct ig_plan){.hp = &a->hp};
-    emit_input(&e);
+    if (joined)
+        emit_joined(&e, a->w.layer[0]);
+    else
+        emit_input(&e);
     for (uint32_t il = 0; il < a->hp.n_layer && !e.failed; il++) {
         e.layer = (int16_t)il;
         emit_layer(&e, a->w.layer[il]);
@@ -444,4 +464,14 @@ ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struc
     if (!e.failed) emit_output(&e);
     if (e.failed) return ig_fail_memory(err, p->cap * 2 * sizeof *p->ops);
     return ig_plan_fuse(p, arena, err);
+}
+
+ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
+                          ingle_error *err) {
+    return make(p, arena, a, false, err);
+}
+
+ingle_status ig_plan_predict(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
+                             ingle_error *err) {
+    return make(p, arena, a->predict, true, err);
 }

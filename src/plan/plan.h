@@ -113,6 +113,9 @@ struct ig_plan {
 
 ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
                           ingle_error *err);
+/* The plan of a->predict: a pass of it brings a state for each token (struct ig_pass). */
+ingle_status ig_plan_predict(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
+                             ingle_error *err);
 void ig_plan_dump(const struct ig_plan *p, struct ig_buf *out);
 /* Makes both walks; part of ig_plan_make. */
 ingle_status ig_plan_fuse(struct ig_plan *p, struct ig_arena *arena, ingle_error *err);
