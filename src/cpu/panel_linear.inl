@@ -87,6 +87,9 @@ static void pl_rows(const struct ig_linear *j, const struct ig_panel_type *t,
 static size_t pl_scratch_bytes(uint32_t cols) {
     size_t rest = lq_scratch_bytes(cols);
     if (rest < sizeof(struct pl_scratch)) rest = sizeof(struct pl_scratch);
+#ifdef FEW_FIND
+    if (rest < few_scratch_bytes(cols)) rest = few_scratch_bytes(cols);
+#endif
 #ifdef PM_FIND
     if (rest < sizeof(struct pm_scratch)) rest = sizeof(struct pm_scratch);
 #endif
@@ -94,6 +97,9 @@ static size_t pl_scratch_bytes(uint32_t cols) {
 }
 
 static void pl_linear(const struct ig_linear *j) {
+#ifdef FEW_FIND
+    if (few_linear(j)) return;
+#endif
 #ifdef PM_FIND
     if (j->n > PL_MAX && pm_linear(j)) return;
 #endif
