@@ -340,11 +340,35 @@ static void test_half_present(void **state) {
     }
 }
 
+/* Folders spell the same tensors in their own way. */
+static void test_folder_names(void **state) {
+    static const struct {
+        const char *name;
+        uint8_t role;
+    } names[] = {{"model.layers.46.eh_proj.weight", IG_R_nextn_eh_proj},
+                 {"model.layers.46.enorm.weight", IG_R_nextn_enorm},
+                 {"model.layers.46.hnorm.weight", IG_R_nextn_hnorm},
+                 {"model.layers.46.embed_tokens.weight", IG_R_nextn_embed_tokens},
+                 {"model.layers.46.shared_head.norm.weight", IG_R_nextn_shared_head_norm},
+                 {"model.layers.46.shared_head.head.weight", IG_R_nextn_shared_head_head},
+                 {"model.embed_tokens.weight", IG_R_token_embd}};
+    (void)state;
+    struct ig_hparams hp = {.row = ig_row_by_name(ig_str_of("glm4moe"))};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct ig_place p;
+        assert_true(ig_place_hf(&hp, ig_str_of(names[i].name), &p));
+        assert_int_equal(p.role, names[i].role);
+        assert_int_equal(p.layer, names[i].role == IG_R_token_embd ? -1 : 46);
+        assert_int_equal(p.part, IG_PART_WEIGHT);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),        cmocka_unit_test(test_no_states),
         cmocka_unit_test(test_same_as_plain), cmocka_unit_test(test_engine),
         cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_half_present),
+        cmocka_unit_test(test_folder_names),
     };
     int fd = mkstemp(path);
     if (fd < 0) return 1;
