@@ -135,7 +135,7 @@ def test_shared_library_is_small(top, build, tmp_path):
     """All instruction sets together, without symbols. The goal is 1.5 MB; this holds what is reached (docs/SPEED.md)."""
     name = "libingle.dylib" if sys.platform == "darwin" else "libingle.so"
     sh(["strip", "-x", "-o", tmp_path / name, (build / name).resolve()], top)
-    assert 200_000 < (tmp_path / name).stat().st_size <= 1_850_000
+    assert 200_000 < (tmp_path / name).stat().st_size <= 1_550_000
 
 
 def test_static_library_symbols_are_prefixed(top, build):
