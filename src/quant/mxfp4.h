@@ -19,9 +19,9 @@ IG_DECODE(mxfp4)
 #endif
 
 #ifdef IG_PART_PANEL
-enum { mxfp4_TOP = 255, mxfp4_ZERO = 128 };
+enum { mxfp4_TOP = 24, mxfp4_ZERO = 12 }; /* values are -12..12 */
 W_FN void mxfp4_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
-    const w16 table = w_code(w_table(ig_quant_values_fp4));
+    const w16 table = w_add8(w_table(ig_quant_values_fp4), w_set8(mxfp4_ZERO));
     for (size_t b = 0; b < blocks; b++, w += mxfp4_BYTES) {
         w_ahead(w, stride, o, 0);
         w16 x[4], e = w_and(w_first(w, stride), w_set32(255));
