@@ -2,7 +2,7 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 900, 190, 30, 26, 64
+WIDTH, LEFT, RIGHT, ROW, TOP = 920, 220, 30, 26, 64
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 8, 12, 20, 30, 50)
 # Told apart by shade and by shape, so that they differ for everybody.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#8a8a8a", "#7a5195", "#b8a200")

@@ -83,7 +83,7 @@ static void put_model(struct gguf *g, const struct ig_quant *t) {
     }
 }
 
-static void write_model(const char *path, const struct ig_quant *t) {
+static inline void write_model(const char *path, const struct ig_quant *t) {
     struct gguf g = {0};
     put_model(&g, t);
     FILE *f = fopen(path, "wb");
