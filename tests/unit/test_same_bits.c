@@ -17,7 +17,7 @@
 #include "tables.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { THIN = 7 }; /* one combination of so many; the release build does the comparing */
+enum { THIN = 7 }; /* one type and one combination of so many; the release build does the comparing */
 #else
 enum { THIN = 1 };
 #endif
@@ -139,11 +139,11 @@ static void every_block_type(void **state) {
     for (size_t i = 0; (t = ig_quant_at(i)); i++) {
         bool wanted = !n_only;
         for (int k = 0; k < n_only; k++) wanted |= !strcmp(only[k], t->name);
-        if (t->kind == IG_QUANT_OTHER || !wanted) continue;
+        if (t->kind == IG_QUANT_OTHER || !wanted || (!n_only && i % THIN)) continue;
         check_type(t);
         count++;
     }
-    if (!n_only) assert_true(count >= 27);
+    if (!n_only) assert_true(count >= 27 / THIN);
 }
 
 static int setup(void **state) {

@@ -14,6 +14,11 @@
 #include "engine/speculate.h"
 #include "sessions.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STRIDE = 3 }; /* through the cases below: sanitizers are slow, the release build compares all */
+#else
+enum { STRIDE = 1 };
+#endif
 enum { PROMPT = 40, OUT = 300 };
 
 /* ---- Guesses ---- */
@@ -157,7 +162,7 @@ static void test_same_as_plain(void **state) {
     uint64_t guessed = 0, accepted = 0;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         ingle_model *m = open_model(names[k]);
-        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        for (size_t i = k % STRIDE; i < sizeof settings / sizeof *settings; i += STRIDE) {
             generate(m, settings[i], -1, &want);
             for (int force = 0; force <= IG_SPEC_MOST; force += force ? 11 : 1) {
                 generate(m, settings[i], force, &got);
@@ -168,7 +173,7 @@ static void test_same_as_plain(void **state) {
         }
         ingle_model_close(m);
     }
-    assert_true(guessed > 4000 && accepted > 300 && accepted < guessed); /* both ways were gone */
+    assert_true(guessed > 4000 / STRIDE && accepted > 300 / STRIDE && accepted < guessed); /* both ways were gone */
 }
 
 /* A model with windows, on a timeline much longer than its rings. */
@@ -179,7 +184,7 @@ static void test_windows(void **state) {
                                         "temperature", "0.4", "seed",  "9", NULL};
     (void)state;
     static struct trace want, got;
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    for (size_t k = 0; k < sizeof names / sizeof *names; k += STRIDE) {
         ingle_model *m = open_model(names[k]);
         generate(m, pairs, -1, &want);
         generate(m, pairs, 7, &got);
@@ -222,7 +227,7 @@ static void test_drafts(void **state) {
     static struct trace want, got;
     for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++) {
         ingle_model *m = open_model(pairs[k][0]);
-        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        for (size_t i = k % STRIDE; i < sizeof settings / sizeof *settings; i += STRIDE) {
             generate(m, settings[i], -1, &want);
             for (int force = 1; force <= 9; force += 4) {
                 generate_with(m, settings[i], force, pairs[k][1], &got);
