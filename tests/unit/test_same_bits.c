@@ -16,7 +16,7 @@
 #include "make_model.h"
 #include "tables.h"
 
-/* One type and one combination of so many; the release build does the comparing (not under TSan: test_archs and
+/* One type and one combination of so many; the release build does the comparing (not under TSan: test_engine and
  * test_together run the same threads). */
 #if defined(__SANITIZE_ADDRESS__)
 enum { THIN = 7 };

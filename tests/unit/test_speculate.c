@@ -14,7 +14,7 @@
 #include "engine/speculate.h"
 #include "sessions.h"
 
-/* Through the cases below: sanitizers are slow, and the release build compares all (not under TSan: test_archs and
+/* Through the cases below: sanitizers are slow, and the release build compares all (not under TSan: test_engine and
  * test_together run the same threads). */
 #if defined(__SANITIZE_ADDRESS__)
 enum { STRIDE = 3 };
