@@ -27,8 +27,7 @@
 #include "cpu/few.inl"
 
 #define PV_256
-#define PM_PRODUCTS "cpu/panel_tiles.inl"
-#define PM_FIND     ig_quant_panel_avx2
+#define PM_FIND ig_quant_panel_avx2
 #include "cpu/panel_many.inl"
 
 #define PL_PRODUCTS "cpu/panel_avx2.inl"

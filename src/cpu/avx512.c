@@ -27,8 +27,7 @@
 #include "cpu/few.inl"
 
 #define PV_VNNI
-#define PM_PRODUCTS "cpu/panel_tiles.inl"
-#define PM_FIND     ig_quant_panel_avx512
+#define PM_FIND ig_quant_panel_avx512
 #include "cpu/panel_many.inl"
 
 static size_t linear_scratch(uint32_t cols) {

@@ -14,8 +14,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
 #endif
 
-#define PM_PRODUCTS "cpu/panel_tiles.inl"
-#define PM_FIND     ig_quant_panel_avx2
+#define PM_FIND ig_quant_panel_avx2
 #include "cpu/panel_many.inl"
 
 #if defined(__clang__)

@@ -18,8 +18,7 @@
 #define PV_256
 #define PV_VNNI
 #define PV_VEX
-#define PM_PRODUCTS "cpu/panel_tiles.inl"
-#define PM_FIND     ig_quant_panel_avx2
+#define PM_FIND ig_quant_panel_avx2
 #include "cpu/panel_many.inl"
 
 #if defined(__clang__)

@@ -17,8 +17,7 @@
 
 #define PV_256
 #define PV_VNNI
-#define PM_PRODUCTS "cpu/panel_tiles.inl"
-#define PM_FIND     ig_quant_panel_avx2
+#define PM_FIND ig_quant_panel_avx2
 #include "cpu/panel_many.inl"
 
 #if defined(__clang__)

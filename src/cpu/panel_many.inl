@@ -12,8 +12,9 @@
  * Bits are those of quant.inl: integers are exact in any order, the float steps of an output run
  * over units and slices in the same order.
  *
- * The including file has set the target and defines PM_PRODUCTS to the tiles of its instruction
- * set, which define PM_T, pm_extra and pm_tiles, and PM_FIND to the look-up of the panel code. */
+ * The including file has set the target, says by PV_VNNI, PV_256 and PV_VEX which instructions
+ * there are (panel_vec.h), and defines PM_FIND to the look-up of the panel code. The tiles
+ * themselves are in panel_tiles.inl. */
 #include "quant/panel.h"
 #include "cpu/panel_vec.h"
 
@@ -76,7 +77,7 @@ PV_FN void pm_put(const struct pm_out *o, int t, const pvf f[PV_N]) {
     for (int i = o->from; i < 16; i++) y[i] = (o->add ? y[i] : 0.0f) + v[i];
 }
 
-#include PM_PRODUCTS
+#include "cpu/panel_tiles.inl"
 
 /* ---- Packing ---- */
 

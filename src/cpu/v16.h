@@ -152,21 +152,6 @@ V_FN v16 v_load(const float *p) {
 V_FN void v_store(float *p, v16 a) {
     _mm256_storeu_ps(p, a.a), _mm256_storeu_ps(p + 8, a.b);
 }
-V_FN v16 v_load_n(const float *p, uint32_t n) {
-    if (n >= 16) return v_load(p);
-    float t[16] = {0};
-    memcpy(t, p, n * sizeof *t);
-    return v_load(t);
-}
-V_FN void v_store_n(float *p, v16 a, uint32_t n) {
-    float t[16];
-    if (n >= 16) {
-        v_store(p, a);
-        return;
-    }
-    v_store(t, a);
-    memcpy(p, t, n * sizeof *t);
-}
 V_FN v16 v_load_f16(const uint16_t *p) {
     return (v16){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)),
                  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 8)))};
@@ -275,21 +260,6 @@ V_FN v16 v_load(const float *p) {
 }
 V_FN void v_store(float *p, v16 a) {
     V_EACH_OF(i, 4) vst1q_f32(p + 4 * i, a.r[i]);
-}
-V_FN v16 v_load_n(const float *p, uint32_t n) {
-    if (n >= 16) return v_load(p);
-    float t[16] = {0};
-    memcpy(t, p, n * sizeof *t);
-    return v_load(t);
-}
-V_FN void v_store_n(float *p, v16 a, uint32_t n) {
-    float t[16];
-    if (n >= 16) {
-        v_store(p, a);
-        return;
-    }
-    v_store(t, a);
-    memcpy(p, t, n * sizeof *t);
 }
 V_FN v16 v_load_f16(const uint16_t *p) {
     V_EACH(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
@@ -472,6 +442,24 @@ V_FN float v_sum(v16 a) {
 }
 #undef V_EACH
 
+#endif
+
+#if defined(V16_AVX2) || defined(V16_NEON) /* no masked loads and stores */
+V_FN v16 v_load_n(const float *p, uint32_t n) {
+    if (n >= 16) return v_load(p);
+    float t[16] = {0};
+    memcpy(t, p, n * sizeof *t);
+    return v_load(t);
+}
+V_FN void v_store_n(float *p, v16 a, uint32_t n) {
+    float t[16];
+    if (n >= 16) {
+        v_store(p, a);
+        return;
+    }
+    v_store(t, a);
+    memcpy(p, t, n * sizeof *t);
+}
 #endif
 
 V_FN v16 v_zero(void) {
