@@ -1,0 +1,133 @@
+/* Arguments of the kernels, shared by kernels and host. Members are u32, i32 or f32 only, so that every compiler lays
+ * them out alike. Strides and widths count elements of the buffer, "at" is a first element; rows are tokens unless said
+ * otherwise. A kernel's buffers are listed with it, in their order; a buffer that a call does not need is any other
+ * buffer of the call. f32 rows of activations are [rows][stride], stride a multiple of 16, columns behind the width 0.
+ *
+ * Part of the dialect (prelude.h): on the host, include gpu/host_types.h first. */
+#ifndef IG_ARGS_H
+#define IG_ARGS_H
+
+/* What every token of a pass is: buffer `tok`, struct [n] */
+struct ig_token {
+    u32 id, position;
+    f32 temperature; /* factor of IG_OP_TEMPERATURE */
+    u32 pad;
+};
+
+/* ---- rows.k ---- */
+
+enum { IG_NORM_WEIGHT = 1, IG_NORM_BIAS = 2, IG_NORM_PER_HEAD = 4, IG_NORM_LAYER = 8 /* else RMS */ };
+/* norm: a, w [n] or per head [heads][n], bias likewise, dst. Groups: (heads, rows). dst may be a. */
+struct ig_norm_args {
+    u32 n, heads, a_stride, a_at, dst_stride, flags;
+    f32 eps;
+};
+/* quantize: a, q (i8), d (f32), sum (i16, per 16). Groups: (blocks of `per` in a row, rows). As struct ig_act_rows of
+ * the CPU: per = 32 or 256 values have one scale. Columns behind n count as 0; n is a multiple of 32. */
+struct ig_quantize_args {
+    u32 n, per, a_stride, q_stride, d_stride, s_stride;
+};
+/* element: a, b, dst. dst[r][i] from a[r][a_at + i] and b[r][b_at + i], for the elementwise operations of ops.def.
+ * Groups: (ceil(n / 256), rows). GATE: b is one number a row. */
+enum {
+    IG_EL_ADD /* fma(f0, b, a) */, IG_EL_COPY, IG_EL_SCALE /* a * f0 */, IG_EL_CLAMP, IG_EL_SOFTCAP,
+    IG_EL_ACT, IG_EL_GLU, IG_EL_MUL, IG_EL_GATE
+};
+struct ig_element_args {
+    u32 n, what, act /* enum ig_act */, a_stride, a_at, b_stride, b_at, dst_stride;
+    f32 f0, f1, f2, f3;
+};
+/* rope: x, table [rows][dims]. In place, `heads` heads of n columns, the first dims of each turn. Groups:
+ * (ceil(heads * dims / 2 / 64), rows) */
+struct ig_rope_args {
+    u32 n, heads, dims, x_stride, pairwise;
+};
+/* temperature: x, tok. x[r][i] *= tok[r].temperature. Groups: (ceil(n / 256), rows) */
+struct ig_temperature_args {
+    u32 n, x_stride;
+};
+/* gather: a, index (u32 [rows]), dst. dst[r] = a[index[r]]. Groups: (ceil(n / 256), rows) */
+struct ig_gather_args {
+    u32 n, a_stride, dst_stride;
+};
+
+/* ---- Keys and values: attend.k ----
+ * A timeline's layer is one buffer of positions (ring > 0: position mod ring), `row` bytes each, every part aligned to 16:
+ * keys [n_kv][head_k], values [n_kv][head_v] as f32, f16 or i8, for i8 then f32 scales of keys [n_kv] and of values. */
+enum { IG_KV_F16, IG_KV_F32, IG_KV_Q8 }; /* enum ig_cache_type */
+struct ig_kv_shape {
+    u32 type, row, v_at, ks_at, vs_at; /* bytes; keys are at 0 */
+    u32 n_kv, head_k, head_v, ring;
+};
+/* kv_put: k, v, tok, kv, stage. Rows [from, from + n) of k and v belong to the timeline `kv`. stage, if `keep`: f32
+ * [.][stage_stride], the rows as they are, keys then values, for the host's own cache. Groups: (n_kv, n) */
+struct ig_kv_put_args {
+    struct ig_kv_shape s;
+    u32 from, k_stride, v_stride, keep, stage_at, stage_stride;
+};
+/* kv_load: in (f32 [n][stage_stride], keys then values), kv. Positions [first, first + n) of the timeline, f16 and f32
+ * only exact (q8 is uploaded as it is). Groups: (n_kv, n) */
+struct ig_kv_load_args {
+    struct ig_kv_shape s;
+    u32 first, stage_stride;
+};
+/* attend_*: q, kv, tok, parts, sinks (f32 [heads]), slopes (f32 [heads]), dst. Rows [from, from + n) of q belong to the
+ * timeline. A chunk is 256 positions counted from 0. parts: f32 [n][heads][chunks][16 + head_v rounded up to 16] with
+ * maximum, sum and values as in src/cpu/attend.inl; `chunk0` = first chunk that any row sees. */
+enum { IG_ATT_SINKS = 1, IG_ATT_SLOPES = 2, IG_ATT_CHUNKED = 4 };
+struct ig_attend_args {
+    struct ig_kv_shape s;
+    u32 from, n, heads, q_stride, dst_stride, window, flags, chunk0, chunks;
+    f32 scale, softcap;
+};
+
+/* ---- route.k ----
+ * route (u32) holds three tables: expert [rows][used] at 0; order [rows * used] at order_at: slots sorted by expert,
+ * slot = row * used + k; first [n_expert + 1] at first_at. weight: f32 [rows][used]. */
+struct ig_route_args { /* route_choose: a (logits), bias, route, weight, scratch [rows][3 * n]. Groups: (1, rows) */
+    u32 rows, n, used, a_stride, router /* enum ig_router */, groups, groups_used, norm, has_bias;
+    f32 scale, jitter;
+    u32 order_at, first_at; /* route_sort: route. Groups: (1) */
+};
+/* spread: a, weight, dst [slots]; combine: a [slots], weight, dst. Groups: (ceil(n / 256), rows) */
+struct ig_slots_args {
+    u32 n, used, a_stride, dst_stride, unweighted;
+};
+
+/* ---- linear.k, once for each block type ---- */
+
+/* A matrix on the device (weights.h): row r begins at r * row_bytes; block b of it has a main piece at main_at +
+ * b * main_step and a rest piece at rest_at + b * rest_step. */
+struct ig_mat_shape {
+    u32 row_bytes, main_at, main_step, rest_at, rest_step;
+};
+/* few1_T, few2_T, few4_T, few8_T (at most so many inputs), many_T: w, q, d, sum (quantised inputs), x (f32 inputs, of float
+ * types), bias, scales, route, y.   y[i][y_at + r] = sum over k of w[r][k] x[i][k], times scale, plus bias.
+ * Groups of few: (ceil(rows / IG_FEW_ROWS), 1 or input slots); of many: (ceil(rows / IG_MANY_ROWS),
+ * ceil(n / IG_MANY_INPUTS), experts or 1). */
+enum { IG_LIN_BIAS = 1, IG_LIN_SCALE = 2, IG_LIN_EXPERTS = 4 };
+enum { IG_FEW_ROWS = 8, IG_MANY_ROWS = 64, IG_MANY_INPUTS = 32 };
+struct ig_linear_args {
+    struct ig_mat_shape m;
+    u32 rows, cols, n, flags;
+    u32 q_stride, d_stride, s_stride, x_stride, y_stride, y_at;
+    u32 bias_at; /* bias[bias_at + r], with experts bias[e * bias_stride + bias_at + r]; scales[e] */
+    u32 bias_stride;
+    /* experts: matrix e begins at e * expert_rows rows. few1: GROUP_Y is the slot, its input is row slot / x_div.
+     * many: GROUP_Z is the expert e, its inputs are the slots order[first[e] .. first[e + 1]) of route */
+    u32 expert_rows, x_div, order_at, first_at;
+};
+/* embed_T: w, tok, dst. dst[r][i] = w[tok[r].id][i] * f, or with `position`: dst += w[tok[r].position + offset].
+ * Groups: (ceil(n / 256), rows) */
+struct ig_embed_args {
+    struct ig_mat_shape m;
+    u32 n, dst_stride, position, offset, rows_at; /* rows_at: the buffer's first row; others are left alone */
+    u32 rows;
+    f32 f;
+};
+/* top: logits [rows][n], out (u32 [rows][64][2]: id, bits of the value), descending, ties to the lower id. Groups: (rows) */
+struct ig_top_args {
+    u32 n, stride, k;
+};
+
+#endif

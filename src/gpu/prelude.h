@@ -1,0 +1,243 @@
+/* The kernel dialect: C99 without variadic macros, pointers to pointers, recursion, or variables outside functions,
+ * compiled four ways by the macros below: OpenCL C 1.2, CUDA (clang, no toolkit), Metal, and host C++ where the items of
+ * a group are fibers (tests/gpu/host.h). A kernel is
+ *
+ *     KERNEL(name, W) BUF(0, const f32, a) BUF(1, f32, dst) ARGS(2, ig_scale_args, p) {
+ *         LOCAL(f32, part, 64);                   // shared by the group's W items; first statements of the kernel only
+ *         u32 i = GROUP_X * W + ITEM;             // ITEM and GROUP_* only in the kernel itself: pass them to helpers
+ *         ...
+ *         BARRIER();                              // every item of the group gets here, or none
+ *     }
+ *
+ * Buffers are numbered from 0, the argument structure (args.h) comes last. Functions are DEVICE; pointers in their
+ * parameters carry MEM (a buffer), LMEM (LOCAL) or nothing (private). Tables of constants: CONSTANT(u32, name, N) = {...};
+ * their pointers carry CONST. Names of kernels are unique in the whole of src/gpu.
+ *
+ * Arithmetic is that of DESIGN 6 and src/cpu, bit for bit: FMA where a fused operation is meant, no contraction anywhere
+ * else, `/` and SQRT rounded correctly, MAX(a, b) = a > b ? a : b. Sums of floats run in the order of the CPU's kernels;
+ * only integers may be added in any order.
+ *
+ * SUBGROUP is 32 where 32 neighbouring items (ITEM / 32) run together and SG_XOR works, else 0: there is always a way
+ * through LOCAL memory. PLANES is 1 where weights were taken apart into aligned planes on their way to the device
+ * (weights.h), 0 where they lie as in the file and nothing is aligned: W_LD16, W_LD32 read them either way. */
+#ifndef IG_PRELUDE_H
+#define IG_PRELUDE_H
+
+#if defined(__OPENCL_VERSION__) /* ---------------------------------------------------------------- OpenCL C */
+#pragma OPENCL FP_CONTRACT OFF
+typedef uchar u8;
+typedef ushort u16;
+typedef uint u32;
+typedef ulong u64;
+typedef char i8;
+typedef short i16;
+typedef int i32;
+typedef float f32;
+typedef uint4 v4u;
+typedef float4 v4f;
+#define DEVICE static inline
+#define KERNEL(name, W) __kernel __attribute__((reqd_work_group_size(W, 1, 1))) void name(
+#define BUF(i, T, n) __global T *n,
+#define ARGS(i, S, n) const struct S n)
+#define MEM __global
+#define LMEM __local
+#define CONST __constant
+#define CONSTANT(T, n, N) __constant T n[N]
+#define LOCAL(T, n, N) __local T n[N]
+#define ITEM ((u32)get_local_id(0))
+#define GROUP_X ((u32)get_group_id(0))
+#define GROUP_Y ((u32)get_group_id(1))
+#define GROUP_Z ((u32)get_group_id(2))
+#define GROUPS_X ((u32)get_num_groups(0))
+#define BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
+#define FMA(a, b, c) fma(a, b, c)
+#define RINT(a) rint(a)
+#define FLOOR(a) floor(a)
+#define SQRT(a) sqrt(a)
+#define FABS(a) fabs(a)
+#define AS_U32(f) as_uint(f)
+#define AS_F32(u) as_float(u)
+#define HALF_TO_F32(h) ig_half_to_f32(h)
+DEVICE f32 ig_half_to_f32(u16 h) {
+    return vload_half(0, (const half *)&h);
+}
+DEVICE u16 F32_TO_HALF(f32 f) {
+    u16 h;
+    vstore_half_rte(f, 0, (half *)&h);
+    return h;
+}
+#if defined(cl_khr_integer_dot_product) && defined(__opencl_c_integer_dot_product_input_4x8bit_packed)
+#define DOT4(a, b, c) ((c) + dot_4x8packed_ss_int(a, b))
+#else
+#define DOT4(a, b, c) ig_dot4(a, b, c)
+#define IG_PLAIN_DOT4
+#endif
+#if defined(IG_SUBGROUP) && IG_SUBGROUP /* set by the host where the extensions are there and the size is 32 */
+#pragma OPENCL EXTENSION cl_khr_subgroups : enable
+#pragma OPENCL EXTENSION cl_khr_subgroup_shuffle : enable
+#define SUBGROUP 32
+#define SG_XOR_F(x, m) sub_group_shuffle_xor(x, (u32)(m))
+#define SG_XOR_I(x, m) sub_group_shuffle_xor(x, (u32)(m))
+#endif
+
+#elif defined(__CUDA__) /* ------------------------------------------------------------ CUDA (clang, nvcc) */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef signed char i8;
+typedef short i16;
+typedef int i32;
+typedef float f32;
+struct __attribute__((aligned(16))) v4u {
+    u32 x, y, z, w;
+};
+struct __attribute__((aligned(16))) v4f {
+    f32 x, y, z, w;
+};
+#define DEVICE static inline __attribute__((device, always_inline))
+#define KERNEL(name, W) extern "C" __attribute__((global, launch_bounds(W))) void name(
+#define BUF(i, T, n) T *n,
+#define ARGS(i, S, n) const struct S n)
+#define MEM
+#define LMEM
+#define CONST
+#define CONSTANT(T, n, N) static __attribute__((device)) const T n[N]
+#define LOCAL(T, n, N) static __attribute__((shared)) T n[N]
+#define ITEM ((u32)__nvvm_read_ptx_sreg_tid_x())
+#define GROUP_X ((u32)__nvvm_read_ptx_sreg_ctaid_x())
+#define GROUP_Y ((u32)__nvvm_read_ptx_sreg_ctaid_y())
+#define GROUP_Z ((u32)__nvvm_read_ptx_sreg_ctaid_z())
+#define GROUPS_X ((u32)__nvvm_read_ptx_sreg_nctaid_x())
+#define BARRIER() __nvvm_barrier0()
+#define FMA(a, b, c) __nvvm_fma_rn_f(a, b, c)
+#define RINT(a) __nvvm_rint_f(a)
+#define FLOOR(a) __nvvm_floor_f(a)
+#define SQRT(a) __nvvm_sqrt_rn_f(a)
+#define FABS(a) __nvvm_fabs_f(a)
+DEVICE u32 AS_U32(f32 f) {
+    return (u32)__nvvm_bitcast_f2i(f);
+}
+DEVICE f32 AS_F32(u32 u) {
+    return __nvvm_bitcast_i2f((int)u);
+}
+DEVICE f32 HALF_TO_F32(u16 h) {
+    f32 f;
+    __asm__("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
+    return f;
+}
+DEVICE u16 F32_TO_HALF(f32 f) {
+    u16 h;
+    __asm__("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
+    return h;
+}
+DEVICE i32 DOT4(u32 a, u32 b, i32 c) {
+    i32 d;
+    __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+#define SUBGROUP 32
+DEVICE f32 SG_XOR_F(f32 x, u32 m) {
+    f32 y;
+    __asm__ volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, -1;" : "=f"(y) : "f"(x), "r"(m));
+    return y;
+}
+DEVICE i32 SG_XOR_I(i32 x, u32 m) {
+    i32 y;
+    __asm__ volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, -1;" : "=r"(y) : "r"(x), "r"(m));
+    return y;
+}
+
+#elif defined(__METAL_VERSION__) /* --------------------------------------------------------------- Metal */
+#include <metal_stdlib>
+using namespace metal;
+typedef uchar u8;
+typedef ushort u16;
+typedef uint u32;
+typedef ulong u64;
+typedef char i8;
+typedef short i16;
+typedef int i32;
+typedef float f32;
+typedef uint4 v4u;
+typedef float4 v4f;
+#define DEVICE static inline
+#define KERNEL(name, W) kernel void name(
+#define BUF(i, T, n) device T *n [[buffer(i)]],
+#define ARGS(i, S, n)                                                                              \
+    constant S &n [[buffer(i)]], uint3 ig_group [[threadgroup_position_in_grid]],                  \
+        uint3 ig_groups [[threadgroups_per_grid]], uint ig_item [[thread_index_in_threadgroup]])
+#define MEM device
+#define LMEM threadgroup
+#define CONST constant
+#define CONSTANT(T, n, N) constant T n[N]
+#define LOCAL(T, n, N) threadgroup T n[N]
+#define ITEM (ig_item)
+#define GROUP_X (ig_group.x)
+#define GROUP_Y (ig_group.y)
+#define GROUP_Z (ig_group.z)
+#define GROUPS_X (ig_groups.x)
+#define BARRIER() threadgroup_barrier(mem_flags::mem_threadgroup)
+#define FMA(a, b, c) fma(a, b, c)
+#define RINT(a) rint(a)
+#define FLOOR(a) floor(a)
+#define SQRT(a) precise::sqrt(a)
+#define FABS(a) fabs(a)
+#define AS_U32(f) as_type<u32>(f)
+#define AS_F32(u) as_type<f32>(u)
+#define HALF_TO_F32(h) ((f32)as_type<half>((u16)(h)))
+#define F32_TO_HALF(f) (as_type<u16>((half)(f)))
+#define DOT4(a, b, c) ig_dot4(a, b, c)
+#define IG_PLAIN_DOT4
+#define SUBGROUP 32
+#define SG_XOR_F(x, m) simd_shuffle_xor(x, (ushort)(m))
+#define SG_XOR_I(x, m) simd_shuffle_xor(x, (ushort)(m))
+
+#else /* ------------------------------------------------------------------------------------------ host C++ */
+#include "gpu/host.h" /* tests/gpu/host.h */
+#endif
+
+#ifndef SUBGROUP
+#define SUBGROUP 0
+#endif
+#ifndef PLANES
+#define PLANES 1
+#endif
+
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+
+#ifdef IG_PLAIN_DOT4
+/* c + sum of products of four signed bytes */
+DEVICE i32 ig_dot4(u32 a, u32 b, i32 c) {
+    c += (i32)(i8)(a & 255u) * (i32)(i8)(b & 255u);
+    c += (i32)(i8)(a >> 8 & 255u) * (i32)(i8)(b >> 8 & 255u);
+    c += (i32)(i8)(a >> 16 & 255u) * (i32)(i8)(b >> 16 & 255u);
+    return c + (i32)(i8)(a >> 24) * (i32)(i8)(b >> 24);
+}
+#endif
+
+/* Little-endian reads of weights: `p` is a byte address in a weight buffer. Main planes are aligned to 16 bytes; of the
+ * rest plane nothing is known. */
+DEVICE u32 W_LD8(const MEM u8 *p) {
+    return p[0];
+}
+DEVICE u32 W_LD16_ANY(const MEM u8 *p) {
+    return (u32)p[0] | (u32)p[1] << 8;
+}
+DEVICE u32 W_LD32_ANY(const MEM u8 *p) {
+    return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
+}
+#if PLANES
+DEVICE u32 W_LD16(const MEM u8 *p) {
+    return *(const MEM u16 *)p;
+}
+DEVICE u32 W_LD32(const MEM u8 *p) {
+    return *(const MEM u32 *)p;
+}
+#else
+#define W_LD16(p) W_LD16_ANY(p)
+#define W_LD32(p) W_LD32_ANY(p)
+#endif
+
+#endif
