@@ -71,6 +71,8 @@ if [ $wants_test = yes ]; then
         pkg-config --exists webkit2gtk-4.1 2>/dev/null || need libwebkit2gtk-4.1-dev "the webview of Tauri apps"
         have WebKitWebDriver || need webkit2gtk-driver "drives the Tauri app in tests"
         have Xvfb || need xvfb "a display for the Tauri app in tests"
+        ls /etc/OpenCL/vendors/*.icd >/dev/null 2>&1 || need pocl-opencl-icd "runs the GPU kernels in tests, on the CPU"
+        ldconfig -p 2>/dev/null | grep -q libOpenCL.so.1 || need ocl-icd-libopencl1 "finds the OpenCL driver"
         have chromium || need chromium "looks at the example's pages in tests"
     fi
 fi

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs everything that `make test` promises and ends with one line `N passed, M failed`.
 
-    tools/test.py [SUITE...]        suites: unit asan tsan arm fuzz py rust sane js app tauri (all by default)
+    tools/test.py [SUITE...]        suites: unit gpu asan tsan arm fuzz py rust sane js app tauri (all by default)
     tools/test.py -k NAME [SUITE]   only programs and pytest items whose name holds NAME
 
 unit   tests/unit/test_*.c in the release build
-asan   the same under AddressSanitizer and UndefinedBehaviorSanitizer
+gpu    tests/gpu/test_*.c: kernels and drivers on the OpenCL devices that are there (PoCL) and as host C++
+asan   both under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan   those that start threads, under ThreadSanitizer
 arm    the NEON kernels against the scalar ones, built for 64-bit ARM, under qemu-user (tools/cross.sh); skipped where
        the cross compiler or qemu is missing
@@ -88,7 +89,8 @@ def unit(name, kind, programs, args):
     folder, ok = build(kind)
     if not ok:
         suite.fail(f"the {kind} build failed")
-    paths = [os.path.join(folder, "tests", os.path.splitext(os.path.basename(p))[0]) for p in programs]
+    paths = [os.path.join(folder, "tests", ("gpu_" if "/gpu/" in p else "") + os.path.splitext(os.path.basename(p))[0])
+             for p in programs]
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for path, (code, out) in zip(paths, pool.map(lambda p: run_program([p]), paths)):
             passed, failed, skipped = count_cmocka(code, out)
@@ -105,8 +107,13 @@ def run_unit(args):
     return unit("unit", "release", sources("tests/unit/test_*.c", args), args)
 
 
+def run_gpu(args):
+    programs = sources("tests/gpu/test_*.c", args)
+    return unit("gpu", "release", programs, args) if programs else None
+
+
 def run_asan(args):
-    return unit("asan", "asan", sources("tests/unit/test_*.c", args), args)
+    return unit("asan", "asan", sources("tests/unit/test_*.c", args) + sources("tests/gpu/test_*.c", args), args)
 
 
 def run_tsan(args):
@@ -174,7 +181,7 @@ def run_py(args):
     return suite
 
 
-SUITES = {"unit": run_unit, "asan": run_asan, "tsan": run_tsan, "arm": run_arm, "fuzz": run_fuzz, "py": run_py, **test_bindings.SUITES}
+SUITES = {"unit": run_unit, "gpu": run_gpu, "asan": run_asan, "tsan": run_tsan, "arm": run_arm, "fuzz": run_fuzz, "py": run_py, **test_bindings.SUITES}
 
 
 def main():

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Composes the GPU kernels' modules (src/gpu/*.k, the IG_PART_DEVICE parts of src/quant/*.h) and embeds them.
+
+    tools/gpu.py                 writes src/gpu/gen/source.c and src/gpu/gen/tables.k
+    tools/gpu.py --check         fails if they are not what the sources say
+    tools/gpu.py --text MODULE   prints a module as a device's compiler gets it
+    tools/gpu.py --host FOLDER   writes each module as a C++ file for the host device of the tests
+
+A module is what is compiled together: "rows", "attend", "route", and "linear_q4_k" and so on for each block type that has
+a device part. It is a list of pieces; pieces are stored once, without comments, packed (tools/lz.py).
+"""
+import argparse
+import os
+import re
+import sys
+
+import lz
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+GPU = os.path.join(TOP, "src", "gpu")
+QUANT = os.path.join(TOP, "src", "quant")
+GEN = os.path.join(GPU, "gen")
+PLAIN = ["rows", "attend", "route"]  # modules that are one file
+# tests/gpu compile these also with subgroups and with weights as they lie in files
+SOME_TYPES = ["q4_k", "q6_k", "q8_0", "f16"]
+# code books of codebook_tables.c: name in the dialect, name there
+BOOKS = {"iq1_s": "grid_iq1_s", "iq2_xxs": "grid_iq2_xxs", "iq2_xs": "grid_iq2_xs", "iq2_s": "grid_iq2_s",
+         "iq3_xxs": "grid_iq3_xxs", "iq3_s": "grid_iq3_s", "signs": "signs", "iq4": "values_iq4", "fp4": "values_fp4"}
+
+
+def read(*parts):
+    with open(os.path.join(*parts), encoding="utf-8") as f:
+        return f.read()
+
+
+def strip(text):
+    """Without comments, guards' blank lines and spaces that say nothing."""
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    text = re.sub(r"//[^\n]*", "", text)
+    text = re.sub(r"\\\n", " ", text)
+    lines = (re.sub(r"[ \t]+", " ", line).strip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def without_includes(text):
+    """Pieces are joined by this tool; what they include is for editors and the host. Metal's own header stays."""
+    return re.sub(r'^[ \t]*#[ \t]*include[ \t]*"(?!gpu/host\.h)[^"]*".*$', "", text, flags=re.M)
+
+
+# ---- Types ----
+
+def device_part(path):
+    """The text behind #ifdef IG_PART_DEVICE, or None."""
+    out, depth = [], 0
+    for line in read(path).split("\n"):
+        if depth == 0:
+            depth = int(line.strip() == "#ifdef IG_PART_DEVICE")
+            continue
+        if re.match(r"\s*#\s*if", line):
+            depth += 1
+        if re.match(r"\s*#\s*endif", line):
+            depth -= 1
+            if depth == 0:
+                return "\n".join(out) + "\n"
+        out.append(line)
+    return None
+
+
+def types():
+    """Names of the block types that have a device part, in the order of list.h."""
+    names = re.findall(r'#include "quant/(\w+)\.h"', read(QUANT, "list.h"))
+    return [n for n in names if device_part(os.path.join(QUANT, n + ".h"))]
+
+
+def book_words():
+    """Code books as lists of little-endian words, from the table of the library."""
+    out = {}
+    text = re.sub(r"/\*.*?\*/", " ", read(QUANT, "codebook_tables.c"), flags=re.S)
+    for name, table in BOOKS.items():
+        m = re.search(r"ig_quant_%s\s*(?:\[\d+\])+\s*=\s*\{(.*?)\};" % table, text, flags=re.S)
+        numbers = [int(x, 0) & 255 for x in re.findall(r"-?(?:0[xX][0-9a-fA-F]+|\d+)", m.group(1))]
+        out[name] = [int.from_bytes(bytes(numbers[i:i + 4]), "little") for i in range(0, len(numbers), 4)]
+    return out
+
+
+def book_text(name, words):
+    what = "ig_signs" if name == "signs" else "ig_values_" + name if name in ("iq4", "fp4") else "ig_grid_" + name
+    rows = [", ".join("0x%xu" % w for w in words[i:i + 12]) for i in range(0, len(words), 12)]
+    return "CONSTANT(u32, %s, %d) = {%s};\n" % (what, len(words), ",\n".join(rows))
+
+
+# ---- Modules ----
+
+def pieces():
+    """Name -> text of each piece. The prelude keeps its preprocessor lines; all lose their comments."""
+    out = {"prelude": strip(without_includes(read(GPU, "prelude.h"))), "args": strip(read(GPU, "args.h"))}
+    for name in ("math", "types", "linear", *PLAIN):
+        path = os.path.join(GPU, name + ".k")
+        if os.path.exists(path):
+            out[name] = strip(without_includes(read(path)))
+    for name, words in book_words().items():
+        out["book_" + name] = book_text(name, words)
+    for t in types():
+        part = device_part(os.path.join(QUANT, t + ".h"))
+        out["type_" + t] = "#define T(x) %s_##x\n#define K(x) x##_%s\n" % (t, t) + strip(part)
+    return out
+
+
+def modules(have):
+    """Module -> names of its pieces, in order."""
+    out = {}
+    for name in PLAIN:
+        if name in have:
+            out[name] = [p for p in ("prelude", "args", "math", name) if p in have]
+    for t in types():
+        needs = re.search(r"/\*\s*needs:\s*([\w ]+?)\s*\*/", device_part(os.path.join(QUANT, t + ".h")))
+        books = ["book_" + b for b in (needs.group(1).split() if needs else [])]
+        out["linear_" + t] = [p for p in ("prelude", "args", "math", "types", *books, "type_" + t, "linear") if p in have]
+    return out
+
+
+def compose(module):
+    have = pieces()
+    return "".join(have[p] for p in modules(have)[module])
+
+
+# ---- What is written ----
+
+def c_bytes(data):
+    return ",\n".join(",".join(str(b) for b in data[i:i + 40]) for i in range(0, len(data), 40))
+
+
+def fnv(text):
+    h = 0xcbf29ce484222325
+    for b in text.encode():
+        h = ((h ^ b) * 0x100000001b3) & 0xffffffffffffffff
+    return h
+
+
+def source_c():
+    """The C file with all pieces, packed one by one, and the modules as lists of them."""
+    have = pieces()
+    names = list(have)
+    out = ["/* Written by tools/gpu.py from src/gpu and src/quant: the kernels' sources, packed. Do not edit. */",
+           '#include "gpu/gen.h"', "/* clang-format off */"]
+    for i, name in enumerate(names):
+        packed = lz.pack(have[name].encode())
+        assert lz.unpack(packed, len(have[name].encode())) == have[name].encode()
+        out.append("static const uint8_t p%d[%d] = {%s};" % (i, len(packed), c_bytes(packed)))
+    out.append("const struct ig_gen_piece ig_gen_pieces[] = {")
+    for i, name in enumerate(names):
+        out.append("{p%d, sizeof p%d, %d}, /* %s */" % (i, i, len(have[name].encode()), name))
+    out.append("};")
+    out.append("const struct ig_gen_module ig_gen_modules[] = {")
+    for module, list_ in modules(have).items():
+        out.append('{"%s", {%s}},' % (module, ", ".join(str(names.index(p) + 1) for p in list_)))
+    out += ['{0, {0}}};', "const uint64_t ig_gen_hash = UINT64_C(0x%016x);" % fnv("\0".join(have[n] for n in names)), ""]
+    return "\n".join(out)
+
+
+def host_files():
+    """File name -> C++ text of each module for tests/gpu/host.cpp, with variants for some."""
+    rows = read(GPU, "kernels.def")
+    out = {}
+    have = pieces()
+    for module in modules(have):
+        typed = module[len("linear_"):] if module.startswith("linear_") else None
+        variants = [("", "")]
+        if module in PLAIN or typed in SOME_TYPES:
+            variants.append((":sub", "#define IG_SUBGROUP 32\n"))
+        if typed in SOME_TYPES:
+            variants.append((":native", "#define PLANES 0\n"))
+        for suffix, define in variants:
+            text = define + compose(module)
+            for where, name, items in re.findall(r"^KERNEL_ROW\((\w+),\s*(\w+),\s*(\w+)\)", rows, flags=re.M):
+                if where == module:
+                    text += 'IG_HOST_ROW("%s%s", %s, %s)\n' % (module, suffix, name, items)
+            for name, items in re.findall(r"^TYPED_ROW\((\w+),\s*(\w+)\)", rows, flags=re.M):
+                if typed:
+                    text += 'IG_HOST_ROW("%s%s", %s_%s, %s)\n' % (module, suffix, name, typed, items)
+            out["%s.cpp" % (module + suffix.replace(":", "_"))] = text
+    return out
+
+
+def write(path, text):
+    """Only if it differs, so that nothing is compiled again for nothing."""
+    if os.path.exists(path) and read(path) == text:
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--text", metavar="MODULE")
+    parser.add_argument("--host", metavar="FOLDER")
+    args = parser.parse_args()
+    path = os.path.join(GEN, "source.c")
+    if args.text:
+        sys.stdout.write(compose(args.text))
+    elif args.host:
+        files = host_files()
+        for name, text in files.items():
+            write(os.path.join(args.host, name), text)
+        for old in set(os.listdir(args.host)) - set(files):
+            os.remove(os.path.join(args.host, old))
+        print(";".join(sorted(files)))
+    elif args.check:
+        if not os.path.exists(path) or read(path) != source_c():
+            sys.exit("src/gpu/gen/source.c is not what the kernels say: run tools/gpu.py and commit it")
+    else:
+        write(path, source_c())
+
+
+if __name__ == "__main__":
+    main()
