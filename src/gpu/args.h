@@ -52,29 +52,54 @@ struct ig_gather_args {
 };
 
 /* ---- Keys and values: attend.k ----
- * A timeline's layer is one buffer of positions (ring > 0: position mod ring), `row` bytes each, every part aligned to 16:
- * keys [n_kv][head_k], values [n_kv][head_v] as f32, f16 or i8, for i8 then f32 scales of keys [n_kv] and of values. */
+ * A row of a timeline's layer is one position: keys [n_kv][head_k], values [n_kv][head_v] as f32, f16 or i8, each head
+ * padded with zeros to a multiple of 16 bytes, for i8 then f32 scales of keys [n_kv] and of values [n_kv]; `row` bytes,
+ * a multiple of 16. So rows come in (kv_load).
+ *
+ * In the timeline's buffer 32 positions are a block of 32 * row bytes, so that neighbouring items read neighbouring
+ * memory whether an item is a position (keys) or some dims (values):
+ *     at 0           keys    [n_kv][units of a head][32 positions][16 bytes]
+ *     at 32 * v_at   values  [n_kv][32 positions][head, padded]
+ *     at 32 * ks_at  scales of keys [n_kv][32]; at 32 * vs_at those of values
+ * A buffer for n positions is ceil(n / 32) blocks and may grow by copying whole blocks; it need not be cleared. ring > 0:
+ * position p lies at p mod ring, a multiple of 32. Host code: kv_shape.h. */
 enum { IG_KV_F16, IG_KV_F32, IG_KV_Q8 }; /* enum ig_cache_type */
+enum { IG_KV_BLOCK = 32 };
 struct ig_kv_shape {
-    u32 type, row, v_at, ks_at, vs_at; /* bytes; keys are at 0 */
+    u32 type, row, v_at, ks_at, vs_at; /* bytes of a row; keys are at 0 */
     u32 n_kv, head_k, head_v, ring;
 };
-/* kv_put: k, v, tok, kv, stage. Rows [from, from + n) of k and v belong to the timeline `kv`. stage, if `keep`: f32
- * [.][stage_stride], the rows as they are, keys then values, for the host's own cache. Groups: (n_kv, n) */
+/* kv_put_T (T = f16, f32, q8): k, v, tok, kv, stage. Rows [from, from + n) of k and v belong to the timeline `kv`. stage,
+ * if `keep`: f32 [.][stage_stride], row i of them at stage_at + i * stage_stride, keys then values as they are, for the
+ * host's own cache. Groups: (n_kv, n) */
 struct ig_kv_put_args {
     struct ig_kv_shape s;
     u32 from, k_stride, v_stride, keep, stage_at, stage_stride;
 };
-/* kv_load: in (f32 [n][stage_stride], keys then values), kv. Positions [first, first + n) of the timeline, f16 and f32
- * only exact (q8 is uploaded as it is). Groups: (n_kv, n) */
+/* rope_put_T: q, k, v, table, tok, kv, stage. rope of q in place (`heads` heads of head_k columns, the first `dims` of
+ * each turn) and kv_put of turned k and of v in one launch; k itself stays as it is. table [rows of the pass][dims].
+ * Groups: (heads + n_kv, n) */
+struct ig_rope_put_args {
+    struct ig_kv_put_args put;
+    u32 heads, q_stride, dims, pairwise;
+};
+/* kv_load: in (u8 [n][row], rows as above), kv. Positions [first, first + n) of the timeline; every type, exact.
+ * Groups: (n_kv, n) */
 struct ig_kv_load_args {
     struct ig_kv_shape s;
-    u32 first, stage_stride;
+    u32 first;
 };
-/* attend_*: q, kv, tok, parts, sinks (f32 [heads]), slopes (f32 [heads]), dst. Rows [from, from + n) of q belong to the
- * timeline. A chunk is 256 positions counted from 0. parts: f32 [n][heads][chunks][16 + head_v rounded up to 16] with
- * maximum, sum and values as in src/cpu/attend.inl; `chunk0` = first chunk that any row sees. */
+/* attend_few_T, attend_merge, attend_many_T: q, kv, tok, parts, sinks (f32 [heads]), slopes (f32 [heads]), dst, which is
+ * none of the others. Rows [from, from + n) of q belong to the timeline, in order of position. What row r sees is a
+ * position from its first (window; with IG_ATT_CHUNKED the window's start counts from multiples of the window) to its own.
+ * A chunk is 256 positions counted from 0. parts: f32 [n][heads][chunks][16 + head_v rounded up to 16] with maximum, sum
+ * and values as in src/cpu/attend.inl; `chunk0` = first chunk that any row sees (few and merge only). `scale` as in
+ * ops_attend.c.
+ *   attend_few_T, then attend_merge: a few rows against much; groups (chunks, n_kv * ceil(n * heads / n_kv / 8)) and
+ *     (heads, n).
+ *   attend_many_T: no parts; groups (ceil(n * heads / n_kv / 16), n_kv). Where that is groups enough for the device. */
 enum { IG_ATT_SINKS = 1, IG_ATT_SLOPES = 2, IG_ATT_CHUNKED = 4 };
+enum { IG_ATT_FEW_ROWS = 8, IG_ATT_MANY_ROWS = 16, IG_ATT_PART = 16 };
 struct ig_attend_args {
     struct ig_kv_shape s;
     u32 from, n, heads, q_stride, dst_stride, window, flags, chunk0, chunks;
