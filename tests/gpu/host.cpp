@@ -198,6 +198,16 @@ const struct ig_host_kernel *ig_host_find(const char *module, const char *name) 
         if (!strcmp(k->module, module) && !strcmp(k->name, name)) return k;
     return nullptr;
 }
+const struct ig_host_kernel *ig_host_find_any(const char *name, const char *suffix) {
+    const struct ig_host_kernel *plain = nullptr;
+    for (const struct ig_host_kernel *k = kernels; k; k = k->next) {
+        const char *end = strchr(k->module, ':');
+        if (strcmp(k->name, name)) continue;
+        if (end && !strcmp(end, suffix)) return k;
+        if (!end) plain = k;
+    }
+    return plain;
+}
 uint32_t ig_host_items(const struct ig_host_kernel *k) {
     return k->items;
 }

@@ -16,6 +16,9 @@ extern const struct ig_backend ig_backend_host;
 struct ig_host_kernel;
 /* NULL if there is no such kernel. Variant: "", ":sub", ":native" is part of the module's name. */
 const struct ig_host_kernel *ig_host_find(const char *module, const char *name);
+/* By the kernel's name alone: of a module whose name ends in `suffix` (":sub", ":native") if there is one, else of the plain
+ * one. */
+const struct ig_host_kernel *ig_host_find_any(const char *name, const char *suffix);
 uint32_t ig_host_items(const struct ig_host_kernel *k);
 uint32_t ig_host_buffers(const struct ig_host_kernel *k);
 uint32_t ig_host_args_bytes(const struct ig_host_kernel *k);
