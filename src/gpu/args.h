@@ -16,16 +16,37 @@ struct ig_token {
 
 /* ---- rows.k ---- */
 
-enum { IG_NORM_WEIGHT = 1, IG_NORM_BIAS = 2, IG_NORM_PER_HEAD = 4, IG_NORM_LAYER = 8 /* else RMS */ };
-/* norm: a, w [n] or per head [heads][n], bias likewise, dst. Groups: (heads, rows). dst may be a. */
+enum {
+    IG_NORM_WEIGHT = 1, IG_NORM_BIAS = 2, IG_NORM_PER_HEAD = 4, IG_NORM_LAYER = 8 /* else RMS */,
+    IG_NORM_ADD = 16, IG_NORM_KEEP = 32, IG_NORM_POST = 64 /* add_norm_quantize */
+};
+/* norm: a, w [n] or per head [heads][n], bias likewise, dst. Groups: (heads, rows). dst may be a.
+ * norm_heads: the same for heads that are short (up to about 512). Groups: (ceil(heads / 16), rows) */
 struct ig_norm_args {
     u32 n, heads, a_stride, a_at, dst_stride, flags;
     f32 eps;
 };
-/* quantize: a, q (i8), d (f32), sum (i16, per 16). Groups: (blocks of `per` in a row, rows). As struct ig_act_rows of
- * the CPU: per = 32 or 256 values have one scale. Columns behind n count as 0; n is a multiple of 32. */
+/* add_norm_quantize: a, b, post (weights [n]), w, bias, x, h, q (i8), d (f32), sum (i16). A row at a time, what flags and
+ * per ask for:
+ *     ADD   x = a + f * b (x may be a or b); with POST b is normed before, with post_eps and the weights `post`, as LAYER
+ *           or RMS
+ *     h     = norm of x (of a without ADD), WEIGHT, BIAS, LAYER as for norm; written with KEEP (h may be a or b, not x)
+ *     per   32 or 256: h is quantised as by quantize, 0: it is not
+ * Groups: (rows) */
+struct ig_add_norm_args {
+    u32 n, flags, per, a_stride, b_stride, x_stride, h_stride, q_stride, d_stride, s_stride;
+    f32 f, eps, post_eps;
+};
+/* quantize: a, q (i8), d (f32), sum (i16, per 16). Groups: (ceil(n / 256), rows). As struct ig_act_rows of the CPU: per =
+ * 32 or 256 values have one scale. n is a multiple of 32, q_stride of 16; nothing behind n is written. */
 struct ig_quantize_args {
     u32 n, per, a_stride, q_stride, d_stride, s_stride;
+};
+/* glu_quantize: a, b, dst, q, d, sum. act(a) * b (what = IG_EL_GLU) or act(a) (IG_EL_ACT), kept in dst with `keep` (dst may
+ * be a or b), quantised as by quantize. Groups: (ceil(n / 256), rows) */
+struct ig_glu_args {
+    u32 n, what, act, per, keep, a_stride, b_stride, dst_stride, q_stride, d_stride, s_stride;
+    f32 f0, f1, f2, f3;
 };
 /* element: a, b, dst. dst[r][i] from a[r][a_at + i] and b[r][b_at + i], for the elementwise operations of ops.def.
  * Groups: (ceil(n / 256), rows). GATE: b is one number a row. */
@@ -49,6 +70,13 @@ struct ig_temperature_args {
 /* gather: a, index (u32 [rows]), dst. dst[r] = a[index[r]]. Groups: (ceil(n / 256), rows) */
 struct ig_gather_args {
     u32 n, a_stride, dst_stride;
+};
+
+/* top: a, out (u32 [rows][groups][64][2]: id, bits of the value). The 64 best of every 2048 logits, descending, ties to the
+ * lower id, NaN behind all others; where there are fewer, id 0xffffffff. Groups: (ceil(n / 2048), rows). Then again with
+ * `pairs`: a is the `out` of before, n = 64 * its groups, stride = 2 * n, until there is one group. */
+struct ig_top_args {
+    u32 n, stride, pairs;
 };
 
 /* ---- Keys and values: attend.k ----
@@ -109,10 +137,14 @@ struct ig_attend_args {
 /* ---- route.k ----
  * route (u32) holds three tables: expert [rows][used] at 0; order [rows * used] at order_at: slots sorted by expert,
  * slot = row * used + k; first [n_expert + 1] at first_at. weight: f32 [rows][used]. */
-struct ig_route_args { /* route_choose: a (logits), bias, route, weight, scratch [rows][3 * n]. Groups: (1, rows) */
-    u32 rows, n, used, a_stride, router /* enum ig_router */, groups, groups_used, norm, has_bias;
+enum { IG_ROUTE_SOFTMAX = 1, IG_ROUTE_SIGMOID = 2, IG_ROUTE_TOPK_SOFTMAX = 3, IG_ROUTE_SPARSEMIXER = 100 }; /* ig_router */
+enum { IG_ROUTE_EXPERTS = 4096, IG_ROUTE_USED = 1024 }; /* at most; groups too are at most IG_ROUTE_USED */
+/* route_choose: a (logits), bias, route, weight. Groups: (1, rows). jitter is router_jitter, scale expert_scale.
+ * route_sort: route. Groups: (n). Not needed for few1, which takes the slots as they are. */
+struct ig_route_args {
+    u32 rows, n, used, a_stride, router, groups, groups_used, norm, has_bias;
     f32 scale, jitter;
-    u32 order_at, first_at; /* route_sort: route. Groups: (1) */
+    u32 order_at, first_at;
 };
 /* spread: a, weight, dst [slots]; combine: a [slots], weight, dst. Groups: (ceil(n / 256), rows) */
 struct ig_slots_args {
@@ -150,9 +182,4 @@ struct ig_embed_args {
     u32 rows;
     f32 f;
 };
-/* top: logits [rows][n], out (u32 [rows][64][2]: id, bits of the value), descending, ties to the lower id. Groups: (rows) */
-struct ig_top_args {
-    u32 n, stride, k;
-};
-
 #endif

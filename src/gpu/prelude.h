@@ -10,8 +10,8 @@
  *     }
  *
  * Buffers are numbered from 0, the argument structure (args.h) comes last. Functions are DEVICE; pointers in their
- * parameters carry MEM (a buffer), LMEM (LOCAL) or nothing (private). Tables of constants: CONSTANT(u32, name, N) = {...};
- * their pointers carry CONST. Names of kernels are unique in the whole of src/gpu.
+ * parameters carry MEM (a buffer), LMEM (LOCAL) or PRIV (private: Metal wants to know). Tables of constants:
+ * CONSTANT(u32, name, N) = {...}; their pointers carry CONST. Names of kernels are unique in the whole of src/gpu.
  *
  * Arithmetic is that of DESIGN 6 and src/cpu, bit for bit: FMA where a fused operation is meant, no contraction anywhere
  * else, `/` and SQRT rounded correctly, MAX(a, b) = a > b ? a : b. Sums of floats run in the order of the CPU's kernels;
@@ -41,6 +41,7 @@ typedef float4 v4f;
 #define ARGS(i, S, n) const struct S n)
 #define MEM __global
 #define LMEM __local
+#define PRIV
 #define CONST __constant
 #define CONSTANT(T, n, N) __constant T n[N]
 #define LOCAL(T, n, N) __local T n[N]
@@ -101,6 +102,7 @@ struct __attribute__((aligned(16))) v4f {
 #define ARGS(i, S, n) const struct S n)
 #define MEM
 #define LMEM
+#define PRIV
 #define CONST
 #define CONSTANT(T, n, N) static __attribute__((device)) const T n[N]
 #define LOCAL(T, n, N) static __attribute__((shared)) T n[N]
@@ -169,6 +171,7 @@ typedef float4 v4f;
         uint3 ig_groups [[threadgroups_per_grid]], uint ig_item [[thread_index_in_threadgroup]])
 #define MEM device
 #define LMEM threadgroup
+#define PRIV thread
 #define CONST constant
 #define CONSTANT(T, n, N) constant T n[N]
 #define LOCAL(T, n, N) threadgroup T n[N]

@@ -31,6 +31,7 @@ u16 ig_host_f32_to_half(f32 f);
 #define ARGS(i, S, n) const struct S &n)
 #define MEM
 #define LMEM
+#define PRIV
 #define CONST
 #define CONSTANT(T, n, N) static const T n[N]
 #define LOCAL(T, n, N) static T n[N]
