@@ -55,9 +55,10 @@ struct ig_cpu {
     struct ig_lane *lane;      /* [threads] */
     _Atomic uint32_t *unit_of; /* [heads of a layer's q, k, v] units of the head that are done */
     uint32_t n_unit_of;
-    struct ig_pass pass; /* the one running */
-    bool few;            /* it goes the way for few tokens */
-    uint32_t to;         /* ops of it */
+    struct ig_pass pass;       /* the one running */
+    bool few;                  /* it goes the way for few tokens */
+    const struct ig_walk *walk; /* this one: of the plan or of a part */
+    uint32_t to;               /* operations [walk->from, to) are run */
 };
 
 /* Row i of a buffer, of the thread's own where `own`. */
@@ -70,7 +71,7 @@ static inline float *ig_row(const struct ig_cpu *c, unsigned buffer, uint32_t i)
 }
 /* Where the rows of an operation lie in this pass: IG_OWN bits. */
 static inline unsigned ig_own(const struct ig_cpu *c, const struct ig_op *op) {
-    return c->few ? c->plan->walk[1].own[op - c->plan->ops] : 0;
+    return c->few ? c->walk->own[op - c->plan->ops - c->walk->from] : 0;
 }
 static inline struct ig_act_rows *ig_act(struct ig_cpu *c, unsigned thread, unsigned kind) {
     return c->few ? &c->lane[thread].act[kind] : &c->act[kind];

@@ -204,6 +204,12 @@ ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *, unsigned), void *
     return INGLE_OK;
 }
 
+void ig_pool_run_alone(struct ig_pool *p, void (*fn)(void *, unsigned), void *ud) {
+    p->fn = fn;
+    p->ud = ud;
+    run_here(p, 0);
+}
+
 ingle_status ig_pool_open(struct ig_pool **out, struct ig_mem *mem, unsigned threads,
                           bool background, ingle_error *err) {
     size_t size = sizeof(struct ig_pool) + (size_t)threads * sizeof(struct place);

@@ -17,6 +17,8 @@ unsigned ig_pool_threads(const struct ig_pool *p); /* at most */
 unsigned ig_pool_team(const struct ig_pool *p);    /* of the running or the next run */
 ingle_status ig_pool_run(struct ig_pool *p, void (*fn)(void *ud, unsigned thread), void *ud,
                          ingle_error *err);
+/* On the calling thread only: for an fn that takes no units and meets no barrier. */
+void ig_pool_run_alone(struct ig_pool *p, void (*fn)(void *ud, unsigned thread), void *ud);
 /* Within fn: the next of `counter`'s units in this phase. Units below the size of the team are not
  * handed out: each thread takes the one of its own number first. */
 enum { IG_POOL_COUNTERS = 4 };

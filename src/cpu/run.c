@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { AHEAD = 32 << 10 };
+enum { AHEAD = 32 << 10, ALONE_MOST = 4 /* steps */ };
 
 /* ---- The walk ---- */
 
@@ -94,7 +94,7 @@ static struct ig_pool_next first_weights(const struct ig_cpu *c, const struct ig
 
 static void walk(void *ud, unsigned thread) {
     struct ig_cpu *c = ud;
-    const struct ig_walk *w = &c->plan->walk[c->few];
+    const struct ig_walk *w = c->walk;
     c->lane[thread].begun = 0;
     make_tables(c, thread);
     for (const struct ig_step *s = w->steps; s < w->steps + w->n; s++) {
@@ -249,10 +249,10 @@ static ingle_status grow(struct ig_cpu *c, uint32_t tokens, uint32_t wanted, ing
 /* ---- Rows of a thread's own ---- */
 
 /* Buffers of which some operation's rows are a thread's own when tokens are few. */
-static uint64_t own_buffers(const struct ig_plan *p) {
+static uint64_t own_buffers(const struct ig_plan *p, const struct ig_walk *w, uint32_t to) {
     uint64_t own = 0;
-    for (uint32_t i = 0; i < p->n_ops; i++)
-        if (p->walk[1].own[i] & IG_OWN_DST) own |= (uint64_t)1 << p->ops[i].dst;
+    for (uint32_t i = w->from; i < to; i++)
+        if (w->own[i - w->from] & IG_OWN_DST) own |= (uint64_t)1 << p->ops[i].dst;
     return own;
 }
 
@@ -270,8 +270,12 @@ static bool open_lane(struct ig_cpu *c, struct ig_lane *l, uint64_t own) {
            grow_route(c, &l->route, IG_FEW_TOKENS);
 }
 
-static ingle_status open_lanes(struct ig_cpu *c, unsigned threads, ingle_error *err) {
-    uint64_t own = own_buffers(c->plan);
+static ingle_status open_lanes(struct ig_cpu *c, const struct ig_cpu_config *config,
+                               ingle_error *err) {
+    unsigned threads = config->threads;
+    uint64_t own = own_buffers(c->plan, &c->plan->walk[1], c->plan->n_ops);
+    for (uint32_t i = 0; i < config->n_parts; i++)
+        own |= own_buffers(c->plan, &config->parts[i].walk[1], config->parts[i].to);
     c->lane = ig_calloc(c->mem, threads, sizeof *c->lane);
     c->unit_of = ig_calloc(c->mem, c->n_unit_of + 1u, sizeof *c->unit_of);
     if (!c->lane || !c->unit_of) return ig_fail_memory(err, threads * sizeof *c->lane);
@@ -315,7 +319,19 @@ static ingle_status make_frequencies(struct ig_cpu *c, ingle_error *err) {
     return INGLE_OK;
 }
 
-static void survey(struct ig_cpu *c) {
+/* Heads whose units meet (IG_SHAPE_HEADS), most of any step. */
+static void count_heads(struct ig_cpu *c, const struct ig_walk *w) {
+    for (uint32_t i = 0; i < w->n; i++) {
+        const struct ig_step *s = &w->steps[i];
+        const struct ig_op *op = &c->plan->ops[s->op];
+        uint32_t heads = 0;
+        for (unsigned j = 0; s->shape == IG_SHAPE_HEADS && j < op->n_to; j++)
+            heads += op->w[j]->mat.rows / s->head[j];
+        if (heads > c->n_unit_of) c->n_unit_of = heads;
+    }
+}
+
+static void survey(struct ig_cpu *c, const struct ig_cpu_config *config) {
     const struct ig_plan *p = c->plan;
     for (unsigned i = 1; i < IG_B_COUNT; i++) c->stride[i] = (p->width[i] + 15u) / 16 * 16;
     for (uint32_t i = 0; i < p->n_ops; i++)
@@ -325,13 +341,8 @@ static void survey(struct ig_cpu *c) {
             if (m->type->kind == IG_QUANT_A32) c->need_act[0] = true;
             if (m->type->kind == IG_QUANT_A256) c->need_act[1] = true;
         }
-    for (uint32_t i = 0; i < p->walk[0].n; i++) {
-        const struct ig_step *s = &p->walk[0].steps[i];
-        uint32_t heads = 0;
-        for (unsigned j = 0; s->shape == IG_SHAPE_HEADS && j < p->ops[s->op].n_to; j++)
-            heads += p->ops[s->op].w[j]->mat.rows / s->head[j];
-        if (heads > c->n_unit_of) c->n_unit_of = heads;
-    }
+    count_heads(c, &p->walk[0]);
+    for (uint32_t i = 0; i < config->n_parts; i++) count_heads(c, &config->parts[i].walk[0]);
 }
 
 static ingle_status open_parts(struct ig_cpu *c, const struct ig_cpu_config *config,
@@ -340,11 +351,11 @@ static ingle_status open_parts(struct ig_cpu *c, const struct ig_cpu_config *con
     if (!c->k)
         return ig_fail(err, INGLE_UNSUPPORTED, "use --cpu auto",
                        "this processor cannot run the '%s' kernels", config->kernels);
-    survey(c);
+    survey(c, config);
     IG_TRY(make_slopes(c, err));
     IG_TRY(make_frequencies(c, err));
     IG_TRY(ig_pool_open(&c->pool, c->mem, config->threads, config->background, err));
-    IG_TRY(open_lanes(c, config->threads, err));
+    IG_TRY(open_lanes(c, config, err));
     return ig_attend_open(c, err);
 }
 
@@ -379,27 +390,73 @@ void ig_cpu_close(struct ig_cpu *c) {
     ig_free(c->mem, c);
 }
 
-ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_error *err) {
+ingle_status ig_cpu_begin(struct ig_cpu *c, const struct ig_pass *pass, ingle_error *err) {
     IG_TRY(grow(c, pass->n, pass->n_wanted, err));
     c->pass = *pass;
     c->few = pass->n <= IG_FEW_TOKENS;
-    c->to = !pass->n_wanted ? c->plan->gather : pass->hidden ? c->plan->hidden : c->plan->n_ops;
-    IG_TRY(ig_pool_run(c->pool, walk, c, err));
+    return INGLE_OK;
+}
+
+/* Every step of the walk is one that each thread does for itself: others need not be woken. */
+static bool alone(const struct ig_cpu *c) {
+    for (uint32_t i = 0; i < c->walk->n; i++)
+        if (c->walk->steps[i].how != IG_STEP_ALONE) return false;
+    return c->few;
+}
+
+static ingle_status run_walk(struct ig_cpu *c, const struct ig_walk *w, uint32_t to,
+                             ingle_error *err) {
+    uint32_t end = ig_pass_end(c->plan, &c->pass);
+    c->walk = w;
+    c->to = to < end ? to : end;
+    if (w->n <= ALONE_MOST && alone(c))
+        ig_pool_run_alone(c->pool, walk, c);
+    else
+        IG_TRY(ig_pool_run(c->pool, walk, c, err));
     if (!atomic_load(c->cancel)) return INGLE_OK;
     for (uint32_t i = 0; i < c->n_unit_of; i++) atomic_store(&c->unit_of[i], 0); /* half done */
     return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled");
 }
 
+ingle_status ig_cpu_run(struct ig_cpu *c, const struct ig_pass *pass, ingle_error *err) {
+    IG_TRY(ig_cpu_begin(c, pass, err));
+    return run_walk(c, &c->plan->walk[c->few], c->plan->n_ops, err);
+}
+
+ingle_status ig_cpu_run_part(struct ig_cpu *c, const struct ig_plan_part *part, ingle_error *err) {
+    return run_walk(c, &part->walk[c->few], part->to, err);
+}
+
+float *ig_cpu_in(struct ig_cpu *c, unsigned buffer, size_t *stride) {
+    *stride = c->stride[buffer];
+    return c->buffer[buffer];
+}
+
+/* Where the rows of a buffer lie behind what was run: with the thread, if it wrote them last. */
+static const float *rows_at(const struct ig_cpu *c, unsigned buffer) {
+    for (uint32_t i = c->to; c->few && i-- > c->walk->from;)
+        if (ig_op_writes(&c->plan->ops[i]) >> buffer & 1)
+            return ig_row_of(c, 0, ig_own(c, &c->plan->ops[i]) & IG_OWN_DST, buffer, 0);
+    return c->buffer[buffer];
+}
+
+const float *ig_cpu_out(const struct ig_cpu *c, unsigned buffer, size_t *stride) {
+    *stride = c->stride[buffer];
+    return rows_at(c, buffer);
+}
+
 const float *ig_cpu_logits(const struct ig_cpu *c, uint32_t i) {
-    bool own = c->few && c->lane[0].buffer[IG_B_LOGITS]; /* something follows the matrix */
-    return ig_row_of(c, 0, own, IG_B_LOGITS, i);
+    return rows_at(c, IG_B_LOGITS) + c->stride[IG_B_LOGITS] * i;
 }
 const float *ig_cpu_hidden(const struct ig_cpu *c, uint32_t i) {
-    return ig_row_of(c, 0, c->few, IG_B_XO, i);
+    return rows_at(c, IG_B_XO) + c->stride[IG_B_XO] * i;
 }
 void ig_cpu_state(const struct ig_cpu *c, uint32_t i, float *out) {
+    uint8_t x = c->plan->ops[c->plan->gather].a;
+    ig_cpu_state_of(c, rows_at(c, x) + c->stride[x] * i, out);
+}
+void ig_cpu_state_of(const struct ig_cpu *c, const float *x, float *out) {
     const struct ig_op *gather = &c->plan->ops[c->plan->gather], *op = gather + 1;
-    const float *x = ig_row_of(c, 0, ig_own(c, gather) & IG_OWN_A, gather->a, i);
     bool normed = c->plan->hidden > c->plan->gather + 1;
     const float *weight = normed && op->w[0] ? op->w[0]->vec : NULL,
                 *bias = normed && op->w[0] ? op->w[0]->bias : NULL;

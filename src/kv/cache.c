@@ -70,7 +70,16 @@ ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct 
     return INGLE_OK;
 }
 
+void ig_cache_mirrors_keep(struct ig_cache *c, uint32_t n) {
+    for (struct ig_cache_mirror *m = c->mirrors; m; m = m->next)
+        if (m->n > n) m->n = n;
+}
+
 void ig_cache_close(struct ig_cache *c) {
+    for (struct ig_cache_mirror *m = c->mirrors, *next; m; m = next) {
+        next = m->next;
+        m->close(m);
+    }
     for (uint32_t i = 0; c->groups && i < c->n_groups; i++) {
         for (uint32_t j = 0; c->groups[i].slots && j < c->groups[i].n_slots; j++)
             ig_free(c->mem, c->groups[i].slots[j]);
@@ -132,6 +141,7 @@ uint32_t ig_cache_keep(struct ig_cache *c, uint32_t n) {
         if (g->window && ig_cache_first(c, g) < low) n = 0;
     }
     c->n = n;
+    ig_cache_mirrors_keep(c, n);
     if (!n) c->high = c->low = 0;
     return n;
 }

@@ -39,6 +39,15 @@ struct ig_cache_group {
     uint8_t **slots; /* NULL until needed */
 };
 
+/* A copy of some layers on a device, made by its executor, which keeps more behind these members.
+ * A cache has at most one of each owner. */
+struct ig_cache_mirror {
+    struct ig_cache_mirror *next;
+    const void *owner; /* the weights on the device that it goes with */
+    uint32_t n;        /* positions [0, n) are what the cache holds */
+    void (*close)(struct ig_cache_mirror *m);
+};
+
 struct ig_cache {
     struct ig_mem *mem;
     enum ig_cache_type type;
@@ -48,6 +57,7 @@ struct ig_cache {
     uint32_t n;    /* positions held */
     uint32_t high; /* most positions ever held since empty: what a ring may have overwritten */
     uint32_t low;  /* rings hold nothing below (a loaded timeline brings only its windows) */
+    struct ig_cache_mirror *mirrors; /* freed by ig_cache_close */
 };
 
 ingle_status ig_cache_open(struct ig_cache *c, struct ig_mem *mem, const struct ig_cache_want *want,
@@ -61,6 +71,8 @@ ingle_status ig_cache_reserve(struct ig_cache *c, uint32_t end, ingle_error *err
 uint32_t ig_cache_keep(struct ig_cache *c, uint32_t n);
 /* Positions [c->n, end) have been written. */
 void ig_cache_advance(struct ig_cache *c, uint32_t end);
+/* Positions from `n` on are to be written, or were, by others than the executors of the mirrors. */
+void ig_cache_mirrors_keep(struct ig_cache *c, uint32_t n);
 /* First position of group g that a timeline of c->n positions can still need. */
 uint32_t ig_cache_first(const struct ig_cache *c, const struct ig_cache_group *g);
 size_t ig_cache_bytes(const struct ig_cache *c);

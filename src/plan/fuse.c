@@ -15,7 +15,8 @@ enum { ACT32 = 32, ACT256, CACHE, CHOICE };
 #define BIT(i) ((uint64_t)1 << (i))
 
 struct fuser {
-    struct ig_plan *p;
+    const struct ig_plan *p;
+    uint32_t to; /* the list ends there */
     struct ig_walk *w;
     bool few;
     uint64_t own;         /* few: buffers whose rows lie in each thread's own copy */
@@ -52,11 +53,22 @@ static bool on_result(const struct ig_op *linear, const struct ig_op *op) {
 
 /* ---- What an operation reads and writes ---- */
 
-static uint64_t sources(const struct ig_op *op) {
+uint64_t ig_op_reads(const struct ig_op *op) {
     uint64_t s = 0;
     if (op->a) s |= BIT(op->a);
     if (op->b) s |= BIT(op->b);
     if (in_place(op)) s |= BIT(op->dst);
+    return s;
+}
+
+uint64_t ig_op_writes(const struct ig_op *op) {
+    uint64_t s = op->dst ? BIT(op->dst) : 0;
+    for (unsigned i = 0; i < op->n_to; i++) s |= BIT(op->to[i]);
+    return s;
+}
+
+static uint64_t sources(const struct ig_op *op) {
+    uint64_t s = ig_op_reads(op);
     if (op->kind == IG_OP_ATTEND) s |= BIT(CACHE);
     if (op->kind == IG_OP_EXPERT_LINEAR || op->kind == IG_OP_SPREAD || op->kind == IG_OP_COMBINE)
         s |= BIT(CHOICE);
@@ -64,8 +76,7 @@ static uint64_t sources(const struct ig_op *op) {
 }
 
 static uint64_t results(const struct ig_op *op) {
-    uint64_t s = op->dst ? BIT(op->dst) : 0;
-    for (unsigned i = 0; i < op->n_to; i++) s |= BIT(op->to[i]);
+    uint64_t s = ig_op_writes(op);
     if (op->kind == IG_OP_KV_PUT) s |= BIT(CACHE);
     if (op->kind == IG_OP_ROUTE) s |= BIT(CHOICE);
     return s;
@@ -116,7 +127,7 @@ static void forget(struct fuser *f, uint64_t written) {
 static uint32_t rows_end(const struct fuser *f, uint32_t first) {
     const struct ig_op *ops = f->p->ops;
     uint32_t i = first;
-    while (i < f->p->n_ops && is_row(f, &ops[i]) &&
+    while (i < f->to && is_row(f, &ops[i]) &&
            (f->few ||
             (same_rows(&ops[first], &ops[i]) && (i == first || ops[i].kind != IG_OP_GATHER))))
         i++;
@@ -132,7 +143,7 @@ static void place(struct fuser *f, uint32_t i, bool own_result) {
     if (op->b && f->own & BIT(op->b)) where |= IG_OWN_B;
     if (own_result && in_place(op) && !(f->own & BIT(op->dst))) where |= IG_OWN_COPY;
     if (own_result) where |= IG_OWN_DST;
-    f->w->own[i] = where;
+    f->w->own[i - f->w->from] = where;
     f->own = own_result ? f->own | results(op) : f->own & ~results(op);
 }
 
@@ -188,7 +199,7 @@ static uint32_t columns_end(const struct fuser *f, uint32_t at) {
     uint32_t i = at + 1, rows = l->w[0]->mat.rows;
     for (unsigned k = 1; k < l->n_to; k++)
         if (l->w[k]->mat.rows != rows) return i;
-    for (; i < f->p->n_ops; i++) {
+    for (; i < f->to; i++) {
         const struct ig_op *op = &ops[i];
         if (!is_columnwise(op) || !on_result(l, op) || op->n != rows) break;
         if (output_of(l, op->dst) < 0 || (output_of(l, op->a) < 0 && op->kind != IG_OP_MUL)) break;
@@ -234,7 +245,7 @@ static uint32_t heads_end(const struct fuser *f, uint32_t at, struct ig_step *s)
     const struct ig_op *ops = f->p->ops, *l = &ops[at];
     uint8_t alias = IG_B_NONE;
     uint32_t i = at + 1;
-    for (; i < f->p->n_ops; i++) {
+    for (; i < f->to; i++) {
         struct ig_step before = *s;
         if (fits_heads(f, l, &ops[i], s, &alias)) continue;
         *s = before;
@@ -294,9 +305,9 @@ static unsigned missing(const struct fuser *f, const struct ig_op *op) {
 
 static void walk(struct fuser *f) {
     const struct ig_op *ops = f->p->ops;
-    for (uint32_t i = 0; i < f->p->n_ops;) {
+    for (uint32_t i = f->w->from; i < f->to;) {
         uint32_t end = rows_end(f, i);
-        const struct ig_op *op = end < f->p->n_ops && !is_row(f, &ops[end]) ? &ops[end] : NULL;
+        const struct ig_op *op = end < f->to && !is_row(f, &ops[end]) ? &ops[end] : NULL;
         if (end > i) { /* a row's new value may be what the linear operation wants */
             uint64_t written = 0;
             for (uint32_t j = i; j < end; j++) written |= results(&ops[j]);
@@ -317,17 +328,23 @@ static void walk(struct fuser *f) {
     }
 }
 
-ingle_status ig_plan_fuse(struct ig_plan *p, struct ig_arena *arena, ingle_error *err) {
+ingle_status ig_plan_fuse_range(const struct ig_plan *p, uint32_t from, uint32_t to,
+                                struct ig_walk walks[2], struct ig_arena *arena, ingle_error *err) {
     for (int few = 0; few < 2; few++) {
-        struct ig_walk *w = &p->walk[few];
-        size_t most = (size_t)p->n_ops * 2 + 1;
-        w->steps = ig_arena_calloc(arena, most, sizeof *w->steps);
-        w->own = ig_arena_calloc(arena, p->n_ops + 1u, 1);
+        struct ig_walk *w = &walks[few];
+        size_t most = (size_t)(to - from) * 2 + 1;
+        *w = (struct ig_walk){.steps = ig_arena_calloc(arena, most, sizeof *w->steps),
+                              .from = from,
+                              .own = ig_arena_calloc(arena, to - from + 1u, 1)};
         if (!w->steps || !w->own) return ig_fail_memory(err, most * sizeof *w->steps);
-        struct fuser f = {.p = p, .w = w, .few = few};
+        struct fuser f = {.p = p, .to = to, .w = w, .few = few};
         walk(&f);
     }
     return INGLE_OK;
+}
+
+ingle_status ig_plan_fuse(struct ig_plan *p, struct ig_arena *arena, ingle_error *err) {
+    return ig_plan_fuse_range(p, 0, p->n_ops, p->walk, arena, err);
 }
 
 uint32_t ig_walk_barriers(const struct ig_walk *w, uint32_t from, uint32_t to) {

@@ -98,7 +98,8 @@ struct ig_step {
 struct ig_walk {
     struct ig_step *steps;
     uint32_t n;
-    uint8_t *own; /* [n_ops] */
+    uint32_t from; /* the first operation */
+    uint8_t *own;  /* of operations from `from` on */
 };
 
 struct ig_plan {
@@ -111,6 +112,17 @@ struct ig_plan {
     struct ig_walk walk[2];     /* for many tokens, for at most IG_FEW_TOKENS */
 };
 
+/* ---- A part of the list (part.c): what one executor runs before another goes on. Bits of `in` and
+ * `out` are buffers, 1 << enum ig_buffer. ---- */
+
+struct ig_plan_part {
+    const struct ig_plan *plan;
+    uint32_t from, to;      /* operations [from, to) */
+    uint64_t in, out;       /* buffers it reads that others wrote; that it writes and others, or
+                               the caller, read: the head's results and the stream */
+    struct ig_walk walk[2]; /* as those of the plan */
+};
+
 ingle_status ig_plan_make(struct ig_plan *p, struct ig_arena *arena, const struct ig_arch *a,
                           ingle_error *err);
 /* The plan of a->predict: a pass of it brings a state for each token (struct ig_pass). */
@@ -119,6 +131,17 @@ ingle_status ig_plan_predict(struct ig_plan *p, struct ig_arena *arena, const st
 void ig_plan_dump(const struct ig_plan *p, struct ig_buf *out);
 /* Makes both walks; part of ig_plan_make. */
 ingle_status ig_plan_fuse(struct ig_plan *p, struct ig_arena *arena, ingle_error *err);
+/* Operations [from, to) as a part of their own. */
+ingle_status ig_plan_part_make(struct ig_plan_part *part, const struct ig_plan *p, uint32_t from,
+                               uint32_t to, struct ig_arena *arena, ingle_error *err);
+/* May a part begin at `at`? Not between an expert's choice and the sum: the choice is no buffer. */
+bool ig_plan_can_cut(const struct ig_plan *p, uint32_t at);
+/* Walks over operations [from, to) (fuse.c). */
+ingle_status ig_plan_fuse_range(const struct ig_plan *p, uint32_t from, uint32_t to,
+                                struct ig_walk walk[2], struct ig_arena *arena, ingle_error *err);
+/* Buffers that an operation reads and writes, as bits. */
+uint64_t ig_op_reads(const struct ig_op *op);
+uint64_t ig_op_writes(const struct ig_op *op);
 /* Barriers of a walk from operation `from` up to `to`, the one behind the last step not counted. */
 uint32_t ig_walk_barriers(const struct ig_walk *w, uint32_t from, uint32_t to);
 /* Rows of a buffer for `tokens` tokens of which `wanted` have logits. */
