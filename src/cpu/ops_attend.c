@@ -1,68 +1,14 @@
 /* Writing keys and values into the cache, and attention over it. */
 #include "cpu/exec.h"
+#include "kv/put.h"
 
 #include <math.h>
-
-enum { MAX_HEAD = 1024 }; /* arch/hparams.c refuses more */
-
-static float quantize_head(const float *x, uint32_t n, int8_t *q) {
-    float amax = 0;
-    for (uint32_t i = 0; i < n; i++) amax = fabsf(x[i]) > amax ? fabsf(x[i]) : amax;
-    float inverse = amax > 0 ? 127.0f / amax : 0.0f;
-    if (!(inverse <= 3e38f)) inverse = 0.0f;
-    for (uint32_t i = 0; i < n; i++) {
-        float v = rintf(x[i] * inverse);
-        q[i] = (int8_t)(v > 127.0f ? 127.0f : v >= -127.0f ? v : -127.0f);
-    }
-    return inverse > 0 ? amax * (1.0f / 127.0f) : 0.0f;
-}
-
-static float store_q8(const struct ig_cache_layer *l, bool values, uint8_t *to, const float *x) {
-    int8_t q[MAX_HEAD];
-    uint32_t n = values ? l->head_v : l->head_k;
-    float scale = quantize_head(x, n, q);
-    for (uint32_t i = 0; !values && i < n; i++)
-        to[(size_t)(i / 4) * IG_CACHE_PANEL * 4 + i % 4] = (uint8_t)q[i];
-    if (values) memcpy(to, q, n);
-    return scale;
-}
-
-/* `n` floats to `to`, element i at i * step, as f32 or f16 */
-static void store_head(const struct ig_cpu *c, enum ig_cache_type type, uint8_t *to, size_t step,
-                       const float *x, uint32_t n) {
-    uint16_t h[MAX_HEAD];
-    if (type == IG_CACHE_F32) {
-        for (uint32_t i = 0; i < n; i++) memcpy(to + i * step * 4, x + i, 4);
-    } else if (step == 1) {
-        c->k->to_f16((uint16_t *)(void *)to, x, n);
-    } else {
-        c->k->to_f16(h, x, n);
-        for (uint32_t i = 0; i < n; i++) memcpy(to + i * step * 2, h + i, 2);
-    }
-}
 
 void ig_op_kv_put(struct ig_cpu *c, const struct ig_op *op, uint32_t t, bool values, uint32_t head,
                   uint32_t n, const float *x) {
     const struct ig_pass_token *token = &c->pass.tokens[t];
-    const struct ig_cache *cache = token->cache;
-    const struct ig_cache_layer *l = &cache->layers[op->layer];
-    uint8_t *block = ig_cache_block(cache, l, token->position);
-    uint32_t in = token->position % IG_CACHE_BLOCK, width = values ? l->head_v : l->head_k;
-    bool q8 = cache->type == IG_CACHE_Q8;
-    size_t element = ig_cache_element(cache->type), lane = in % IG_CACHE_PANEL * (q8 ? 4u : 1u),
-           key = (size_t)(in / IG_CACHE_PANEL) * l->k_stride * IG_CACHE_PANEL + lane;
-    for (uint32_t h = head; h < head + n; h++, x += width) {
-        uint8_t *k = block + l->k_at + l->k_head * h + key * element,
-                *v = block + l->v_at + l->v_head * h + (size_t)in * l->v_stride * element;
-        if (!q8) {
-            store_head(c, cache->type, values ? v : k, values ? 1 : IG_CACHE_PANEL, x, width);
-            continue;
-        }
-        float scale = store_q8(l, values, values ? v : k, x);
-        memcpy(block + (values ? l->v_scale_at : l->k_scale_at) +
-                   (h * IG_CACHE_BLOCK + in) * sizeof scale,
-               &scale, sizeof scale);
-    }
+    ig_kv_put(token->cache, &token->cache->layers[op->layer], token->position, values, head, n, x,
+              c->k->to_f16);
 }
 
 static uint32_t first_visible(const struct ig_hparams *hp, const struct ig_layer_params *l,

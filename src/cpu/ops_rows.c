@@ -2,7 +2,7 @@
  * sources, so several of them run on a row before threads meet; most can be done for some columns
  * only, by whoever has just made those (plan/fuse.c says which). */
 #include "cpu/exec.h"
-#include "cpu/rope.h"
+#include "plan/rope.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  * of the op list. Scratch grows with the largest pass seen; a decode step after a prompt allocates
  * nothing. */
 #include "cpu/exec.h"
-#include "cpu/rope.h"
+#include "plan/rope.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  * not, because they are made of +, -, * and / alone (IEEE) in a fixed order. Formulas of the
  * scalings: YaRN (arXiv 2309.00071), the LLaMA 3.1 and Phi 3 model code, "dynamic NTK";
  * "proportional" rotates the first pairs only with frequencies of the whole head. */
-#include "cpu/rope.h"
+#include "plan/rope.h"
 
 #include <math.h>
 
