@@ -83,22 +83,6 @@ void ig_kv_put(const struct ig_cache *c, const struct ig_cache_layer *l, uint32_
     }
 }
 
-void ig_kv_take(const struct ig_cache *c, const struct ig_cache_layer *l, uint32_t position,
-                uint8_t *keys, uint8_t *values, float *key_scales, float *value_scales) {
-    size_t e = ig_cache_element(c->type);
-    for (uint32_t h = 0; h < l->n_head_kv; h++) {
-        struct place p = find(c, l, position, h);
-        bool q8 = c->type == IG_CACHE_Q8;
-        for (uint32_t i = 0; i < l->head_k; i++, keys += e)
-            memcpy(keys, p.k + (q8 ? q8_at(i) : (size_t)i * IG_CACHE_PANEL * e), e);
-        memcpy(values, p.v, l->head_v * e);
-        values += l->head_v * e;
-        if (!q8) continue;
-        memcpy(key_scales + h, scale_at(c, l, position, h, false), sizeof *key_scales);
-        memcpy(value_scales + h, scale_at(c, l, position, h, true), sizeof *value_scales);
-    }
-}
-
 void ig_kv_to_f16_plain(uint16_t *dst, const float *a, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) dst[i] = ig_f32_to_f16(a[i]);
 }

@@ -1,4 +1,4 @@
-/* One position's keys and values into a cache, and out of it again in plain order. Every executor
+/* One position's keys and values into a cache. Every executor
  * writes through here, so that a timeline holds the same bytes whoever computed it. */
 #ifndef IG_KV_PUT_H
 #define IG_KV_PUT_H
@@ -15,11 +15,5 @@ void ig_kv_to_f16_plain(uint16_t *dst, const float *a, uint32_t n);
  */
 void ig_kv_put(const struct ig_cache *c, const struct ig_cache_layer *l, uint32_t position,
                bool values, uint32_t head, uint32_t n, const float *x, ig_kv_to_f16 to_f16);
-
-/* A position as it is held, heads side by side: keys [n_head_kv][head_k], values
- * [n_head_kv][head_v] elements of the cache's type; for q8 also a scale for each head, else the
- * pointers are not used. */
-void ig_kv_take(const struct ig_cache *c, const struct ig_cache_layer *l, uint32_t position,
-                uint8_t *keys, uint8_t *values, float *key_scales, float *value_scales);
 
 #endif
