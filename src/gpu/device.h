@@ -91,6 +91,10 @@ struct ig_backend {
     void (*graph_free)(struct ig_device *d, void *graph);
 };
 
+/* Where `unified` is set, programs are compiled with PLANES 0 (prelude.h) and weights lie as in the file; else PLANES 1. */
+
+/* cuda.c, metal.c, opencl.c */
+extern const struct ig_backend ig_backend_cuda, ig_backend_metal, ig_backend_opencl;
 /* In the order of preference: cuda, metal, opencl; NULL past the end. */
 const struct ig_backend *ig_backend_at(uint32_t i);
 /* Tests put a backend of their own in front (NULL takes it away). Not thread safe. */

@@ -36,7 +36,12 @@ typedef float f32;
 typedef uint4 v4u;
 typedef float4 v4f;
 #define DEVICE static inline
+#if defined(IG_SUBGROUP_INTEL) /* set by the host: the size of a sub-group is the compiler's choice otherwise */
+#define KERNEL(name, W)                                                                            \
+    __kernel __attribute__((reqd_work_group_size(W, 1, 1), intel_reqd_sub_group_size(32))) void name(
+#else
 #define KERNEL(name, W) __kernel __attribute__((reqd_work_group_size(W, 1, 1))) void name(
+#endif
 #define BUF(i, T, n) __global T *n,
 #define ARGS(i, S, n) const struct S n)
 #define MEM __global
