@@ -19,7 +19,7 @@
  *
  * SUBGROUP is 32 where 32 neighbouring items (ITEM / 32) run together and SG_XOR works, else 0: there is always a way
  * through LOCAL memory. PLANES is 1 where weights were taken apart into aligned planes on their way to the device
- * (weights.h), 0 where they lie as in the file and nothing is aligned: W_LD16, W_LD32 read them either way. */
+ * (weights.h), 0 where they lie as in the file and nothing is aligned: W_LD16, W_LD32, W_LD128 read them either way. */
 #ifndef IG_PRELUDE_H
 #define IG_PRELUDE_H
 
@@ -243,9 +243,17 @@ DEVICE u32 W_LD16(const MEM u8 *p) {
 DEVICE u32 W_LD32(const MEM u8 *p) {
     return *(const MEM u32 *)p;
 }
+DEVICE v4u W_LD128(const MEM u8 *p) {
+    return *(const MEM v4u *)p;
+}
 #else
 #define W_LD16(p) W_LD16_ANY(p)
 #define W_LD32(p) W_LD32_ANY(p)
+DEVICE v4u W_LD128(const MEM u8 *p) {
+    v4u x;
+    x.x = W_LD32_ANY(p), x.y = W_LD32_ANY(p + 4), x.z = W_LD32_ANY(p + 8), x.w = W_LD32_ANY(p + 12);
+    return x;
+}
 #endif
 
 #endif

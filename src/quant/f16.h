@@ -9,6 +9,19 @@ static void f16_decode(const uint8_t *b, float *out, size_t n) {
 }
 #endif
 
+#ifdef IG_PART_DEVICE
+#define T_FLOAT   1
+#define T_BLOCK   1
+#define T_BYTES   2
+#define T_MAIN_AT 0
+#define T_MAIN    2
+#define T_REST_AT 2
+#define T_REST    0
+DEVICE f32 f16_value(const MEM u8 *p) {
+    return HALF_TO_F32((u16)W_LD16(p));
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void f16_encode(const float *in, uint8_t *b, size_t n) {
     for (size_t i = 0; i < n; i++) store16(b + 2 * i, ig_f32_to_f16(in[i]));

@@ -6,6 +6,19 @@ static void f32_decode(const uint8_t *b, float *out, size_t n) {
 }
 #endif
 
+#ifdef IG_PART_DEVICE
+#define T_FLOAT   1
+#define T_BLOCK   1
+#define T_BYTES   4
+#define T_MAIN_AT 0
+#define T_MAIN    4
+#define T_REST_AT 4
+#define T_REST    0
+DEVICE f32 f32_value(const MEM u8 *p) {
+    return AS_F32(W_LD32(p));
+}
+#endif
+
 #ifdef IG_PART_ENCODE
 static void f32_encode(const float *in, uint8_t *b, size_t n) {
     memcpy(b, in, 4 * n);

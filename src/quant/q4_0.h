@@ -13,6 +13,33 @@ static void q4_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q4_0)
 #endif
 
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   32
+#define T_BYTES   18
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 2
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    2
+DEVICE void q4_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+    v4u x = W_LD128(m);
+    (void)r, (void)g;
+    q[0] = ig_nibbles_less_8(x.x), q[4] = ig_nibbles_less_8(x.x >> 4);
+    q[1] = ig_nibbles_less_8(x.y), q[5] = ig_nibbles_less_8(x.y >> 4);
+    q[2] = ig_nibbles_less_8(x.z), q[6] = ig_nibbles_less_8(x.z >> 4);
+    q[3] = ig_nibbles_less_8(x.w), q[7] = ig_nibbles_less_8(x.w >> 4);
+    s[0] = s[1] = 1;
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 q4_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return HALF_TO_F32((u16)W_LD16_ANY(r));
+}
+#endif
+
 #ifdef IG_PART_PANEL
 enum { q4_0_TOP = 15, q4_0_ZERO = 8 };
 W_FN void q4_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {

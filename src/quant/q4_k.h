@@ -19,6 +19,38 @@ static void q4_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q4_k)
 #endif
 
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   144
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 1
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    144
+#define T_REST_AT 144
+#define T_REST    0
+DEVICE void q4_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+    const MEM u8 *n = m + 16 + 32 * (g >> 1);
+    u32 shift = 4 * (g & 1);
+    v4u x = W_LD128(n), y = W_LD128(n + 16);
+    (void)r;
+    ig_scale_6bit(W_LD128(m), g, s, mn);
+    q[0] = x.x >> shift & 0x0F0F0F0Fu, q[1] = x.y >> shift & 0x0F0F0F0Fu;
+    q[2] = x.z >> shift & 0x0F0F0F0Fu, q[3] = x.w >> shift & 0x0F0F0F0Fu;
+    q[4] = y.x >> shift & 0x0F0F0F0Fu, q[5] = y.y >> shift & 0x0F0F0F0Fu;
+    q[6] = y.z >> shift & 0x0F0F0F0Fu, q[7] = y.w >> shift & 0x0F0F0F0Fu;
+}
+DEVICE f32 q4_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)r, (void)u;
+    return HALF_TO_F32((u16)W_LD16(m));
+}
+DEVICE f32 q4_k_dmin(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)r, (void)u;
+    return HALF_TO_F32((u16)W_LD16(m + 2));
+}
+#endif
+
 #ifdef IG_PART_PANEL
 enum { q4_k_TOP = 15, q4_k_ZERO = 0 };
 /* The 12 bytes of scales and minima of Q4_K and Q5_K, in x[1..3]: four to a dword */

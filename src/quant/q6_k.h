@@ -20,6 +20,41 @@ static void q6_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q6_k)
 #endif
 
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   210
+#define T_GROUP   16
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    208
+#define T_REST_AT 208
+#define T_REST    2
+/* low: bytes with four bits, high: bytes with two */
+DEVICE u32 q6_k_join(u32 low, u32 high) {
+    u32 n = (low & 0x0F0F0F0Fu) | (high & 0x03030303u) << 4;
+    return ((n | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
+}
+DEVICE void q6_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+    const MEM u8 *low = m + 64 * (g >> 2) + 32 * (g & 1), *high = m + 128 + 32 * (g >> 2);
+    u32 ls = 4 * (g >> 1 & 1), hs = 2 * (g & 3), scales = W_LD16(m + 192 + 2 * g);
+    v4u x = W_LD128(low), y = W_LD128(low + 16), hx = W_LD128(high), hy = W_LD128(high + 16);
+    (void)r;
+    q[0] = q6_k_join(x.x >> ls, hx.x >> hs), q[1] = q6_k_join(x.y >> ls, hx.y >> hs);
+    q[2] = q6_k_join(x.z >> ls, hx.z >> hs), q[3] = q6_k_join(x.w >> ls, hx.w >> hs);
+    q[4] = q6_k_join(y.x >> ls, hy.x >> hs), q[5] = q6_k_join(y.y >> ls, hy.y >> hs);
+    q[6] = q6_k_join(y.z >> ls, hy.z >> hs), q[7] = q6_k_join(y.w >> ls, hy.w >> hs);
+    s[0] = (i32)(i8)(scales & 255u);
+    s[1] = (i32)(i8)(scales >> 8);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 q6_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return HALF_TO_F32((u16)W_LD16_ANY(r));
+}
+#endif
+
 #ifdef IG_PART_PANEL
 enum { q6_k_TOP = 63, q6_k_ZERO = 32 };
 W_FN void q6_k_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {

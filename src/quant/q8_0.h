@@ -12,6 +12,31 @@ static void q8_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
 IG_DECODE(q8_0)
 #endif
 
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   32
+#define T_BYTES   34
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 2
+#define T_MAIN    32
+#define T_REST_AT 0
+#define T_REST    2
+DEVICE void q8_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+    v4u x = W_LD128(m), y = W_LD128(m + 16);
+    (void)r, (void)g;
+    q[0] = x.x, q[1] = x.y, q[2] = x.z, q[3] = x.w;
+    q[4] = y.x, q[5] = y.y, q[6] = y.z, q[7] = y.w;
+    s[0] = s[1] = 1;
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 q8_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return HALF_TO_F32((u16)W_LD16_ANY(r));
+}
+#endif
+
 #ifdef IG_PART_PANEL
 enum { q8_0_TOP = 255, q8_0_ZERO = 128 };
 W_FN void q8_0_rows(const uint8_t *w, size_t stride, size_t blocks, struct w_out *o, int T) {
