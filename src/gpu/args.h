@@ -17,7 +17,7 @@ struct ig_token {
 /* ---- rows.k ---- */
 
 enum {
-    IG_NORM_WEIGHT = 1, IG_NORM_BIAS = 2, IG_NORM_PER_HEAD = 4, IG_NORM_LAYER = 8 /* else RMS */,
+    IG_NORM_WEIGHT = 1, IG_NORM_BIAS = 2, IG_NORM_PER_HEAD = 4, IG_NORM_MEAN = 8 /* LayerNorm, else RMS */,
     IG_NORM_ADD = 16, IG_NORM_KEEP = 32, IG_NORM_POST = 64 /* add_norm_quantize */
 };
 /* norm: a, w [n] or per head [heads][n], bias likewise, dst. Groups: (heads, rows). dst may be a.
@@ -28,9 +28,9 @@ struct ig_norm_args {
 };
 /* add_norm_quantize: a, b, post (weights [n]), w, bias, x, h, q (i8), d (f32), sum (i16). A row at a time, what flags and
  * per ask for:
- *     ADD   x = a + f * b (x may be a or b); with POST b is normed before, with post_eps and the weights `post`, as LAYER
+ *     ADD   x = a + f * b (x may be a or b); with POST b is normed before, with post_eps and the weights `post`, as MEAN
  *           or RMS
- *     h     = norm of x (of a without ADD), WEIGHT, BIAS, LAYER as for norm; written with KEEP (h may be a or b, not x)
+ *     h     = norm of x (of a without ADD), WEIGHT, BIAS, MEAN as for norm; written with KEEP (h may be a or b, not x)
  *     per   32 or 256: h is quantised as by quantize, 0: it is not
  * Groups: (rows) */
 struct ig_add_norm_args {
