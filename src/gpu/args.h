@@ -91,7 +91,7 @@ struct ig_top_args {
  *     at 32 * ks_at  scales of keys [n_kv][32]; at 32 * vs_at those of values
  * A buffer for n positions is ceil(n / 32) blocks and may grow by copying whole blocks; it need not be cleared. ring > 0:
  * position p lies at p mod ring, a multiple of 32. Host code: kv_shape.h. */
-enum { IG_KV_F16, IG_KV_F32, IG_KV_Q8 }; /* enum ig_cache_type */
+enum { IG_DKV_F16, IG_DKV_F32, IG_DKV_Q8 }; /* enum ig_cache_type */
 enum { IG_KV_BLOCK = 32 };
 struct ig_kv_shape {
     u32 type, row, v_at, ks_at, vs_at; /* bytes of a row; keys are at 0 */
