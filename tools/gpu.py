@@ -137,6 +137,11 @@ def fnv(text):
     return h
 
 
+def module_hash(have, parts):
+    """What the PTX of a module is known by: changes with any of its pieces."""
+    return fnv("".join("%016x" % fnv(have[p]) for p in parts))
+
+
 def source_c():
     """The C file with all pieces, packed one by one, and the modules as lists of them."""
     have = pieces()
@@ -153,8 +158,9 @@ def source_c():
     out.append("};")
     out.append("const struct ig_gen_module ig_gen_modules[] = {")
     for module, list_ in modules(have).items():
-        out.append('{"%s", {%s}},' % (module, ", ".join(str(names.index(p) + 1) for p in list_)))
-    out += ['{0, {0}}};', "const uint64_t ig_gen_hash = UINT64_C(0x%016x);" % fnv("\0".join(have[n] for n in names)), ""]
+        out.append('{"%s", {%s}, UINT64_C(0x%016x)},' %
+                   (module, ", ".join(str(names.index(p) + 1) for p in list_), module_hash(have, list_)))
+    out += ['{0, {0}, 0}};', "const uint64_t ig_gen_hash = UINT64_C(0x%016x);" % fnv("\0".join(have[n] for n in names)), ""]
     return "\n".join(out)
 
 

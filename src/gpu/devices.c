@@ -10,11 +10,6 @@
 
 enum { BACKENDS = 3, NO_BACKEND = BACKENDS };
 
-/* A backend whose file is not linked in counts as absent. */
-#if defined(__GNUC__) && !defined(_WIN32) && !defined(__APPLE__)
-#pragma weak ig_backend_cuda
-#endif
-
 static const struct ig_backend *test_backend;
 
 static const struct ig_backend *real_backend(uint32_t i) {
