@@ -91,7 +91,8 @@ struct ig_backend {
     void (*graph_free)(struct ig_device *d, void *graph);
 };
 
-/* Where `unified` is set, programs are compiled with PLANES 0 (prelude.h) and weights lie as in the file; else PLANES 1. */
+/* Where `unified` is set in the info that open() gets, programs are compiled with PLANES 0 (prelude.h), weights lie as in
+ * the file and may be wrapped; else PLANES 1. Whoever opens may clear it. */
 
 /* cuda.c, metal.c, opencl.c */
 extern const struct ig_backend ig_backend_cuda, ig_backend_metal, ig_backend_opencl;

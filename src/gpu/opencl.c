@@ -171,7 +171,9 @@ static ingle_status open_device(struct ig_device **out, const struct ig_device_i
     const struct ocl_found *f = &found[info->index];
     d->id = f->device;
     ig_opencl_info(&d->cl, f, info->index, &d->info);
+    d->info.unified &= info->unified; /* the caller may want less, as tests of the planes do */
     fill_compiler(d, f);
+    if (!info->subgroup) d->info.subgroup = 0;
     d->stage = ig_alloc(config->mem, STAGE);
     ingle_status st = d->stage ? open_queue(d, err) : ig_fail_memory(err, STAGE);
     if (st != INGLE_OK) {
