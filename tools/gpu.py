@@ -25,7 +25,7 @@ PLAIN = ["rows", "attend", "route"]  # modules that are one file
 SOME_TYPES = ["q4_k", "q6_k", "q8_0", "f16"]
 # code books of codebook_tables.c: name in the dialect, name there
 BOOKS = {"iq1_s": "grid_iq1_s", "iq2_xxs": "grid_iq2_xxs", "iq2_xs": "grid_iq2_xs", "iq2_s": "grid_iq2_s",
-         "iq3_xxs": "grid_iq3_xxs", "iq3_s": "grid_iq3_s", "signs": "signs", "iq4": "values_iq4", "fp4": "values_fp4"}
+         "iq3_xxs": "grid_iq3_xxs", "iq3_s": "grid_iq3_s", "iq4": "values_iq4"}
 
 
 def read(*parts):
@@ -84,9 +84,19 @@ def book_words():
 
 
 def book_text(name, words):
-    what = "ig_signs" if name == "signs" else "ig_values_" + name if name in ("iq4", "fp4") else "ig_grid_" + name
-    rows = [", ".join("0x%xu" % w for w in words[i:i + 12]) for i in range(0, len(words), 12)]
+    what = ("ig_values_" if len(words) == 4 else "ig_grid_") + name
+    return constant(what, words)
+
+
+def constant(what, words):
+    rows = [",".join("%d" % w if w < 10 else "0x%x" % w for w in words[i:i + 12]) for i in range(0, len(words), 12)]
     return "CONSTANT(u32, %s, %d) = {%s};\n" % (what, len(words), ",\n".join(rows))
+
+
+def pairs_text(name, words):
+    """For each byte the values of its low half (bits 7..0) and of its high half (bits 23..16)."""
+    v = [words[i // 4] >> 8 * (i % 4) & 255 for i in range(16)]
+    return constant("ig_pairs_" + name, [v[b & 15] | v[b >> 4] << 16 for b in range(256)])
 
 
 # ---- Modules ----
@@ -100,6 +110,8 @@ def pieces():
             out[name] = strip(without_includes(read(path)))
     for name, words in book_words().items():
         out["book_" + name] = book_text(name, words)
+        if len(words) == 4:
+            out["book_" + name] += pairs_text(name, words)
     for t in types():
         part = device_part(os.path.join(QUANT, t + ".h"))
         out["type_" + t] = "#define T(x) %s_##x\n#define K(x) x##_%s\n" % (t, t) + strip(part)

@@ -109,7 +109,8 @@ struct __attribute__((aligned(16))) v4f {
 #define LMEM
 #define PRIV
 #define CONST
-#define CONSTANT(T, n, N) static __attribute__((device)) const T n[N]
+/* not const: that would put tables into constant memory, where the items of a warp read different entries one by one */
+#define CONSTANT(T, n, N) static __attribute__((device)) T n[N]
 #define LOCAL(T, n, N) static __attribute__((shared)) T n[N]
 #define ITEM ((u32)__nvvm_read_ptx_sreg_tid_x())
 #define GROUP_X ((u32)__nvvm_read_ptx_sreg_ctaid_x())
@@ -143,6 +144,13 @@ DEVICE i32 DOT4(u32 a, u32 b, i32 c) {
     __asm__("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
     return d;
 }
+/* Bytes of a (0..3) and b (4..7) by the low four nibbles of `which`, each 0..7. Only where it is one instruction. */
+DEVICE u32 PERMUTE(u32 a, u32 b, u32 which) {
+    u32 d;
+    __asm__("prmt.b32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(which));
+    return d;
+}
+#define PERMUTE PERMUTE
 #define SUBGROUP 32
 DEVICE f32 SG_XOR_F(f32 x, u32 m) {
     f32 y;
@@ -225,8 +233,8 @@ DEVICE i32 ig_dot4(u32 a, u32 b, i32 c) {
 }
 #endif
 
-/* Little-endian reads of weights: `p` is a byte address in a weight buffer. Main planes are aligned to 16 bytes; of the
- * rest plane nothing is known. */
+/* Little-endian reads of weights: `p` is a byte address in a weight buffer. Planes begin at multiples of 16, so a block's
+ * piece is aligned to the largest power of two, up to 16, that divides its size (planes.h). The ANY forms need nothing. */
 DEVICE u32 W_LD8(const MEM u8 *p) {
     return p[0];
 }
@@ -243,9 +251,19 @@ DEVICE u32 W_LD16(const MEM u8 *p) {
 DEVICE u32 W_LD32(const MEM u8 *p) {
     return *(const MEM u32 *)p;
 }
+#if defined(__CUDA__) /* compilers take the structure apart and put it together again only sometimes */
+DEVICE v4u W_LD128(const MEM u8 *p) {
+    v4u x;
+    __asm__("{.reg .u64 a; cvta.to.global.u64 a, %4; ld.global.nc.v4.u32 {%0, %1, %2, %3}, [a];}"
+            : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
+            : "l"(p));
+    return x;
+}
+#else
 DEVICE v4u W_LD128(const MEM u8 *p) {
     return *(const MEM v4u *)p;
 }
+#endif
 #else
 #define W_LD16(p) W_LD16_ANY(p)
 #define W_LD32(p) W_LD32_ANY(p)

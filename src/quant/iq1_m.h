@@ -6,7 +6,15 @@
  * k = 2j | 2..0 the same j = 0..15 byte 48+2w..+1   little-endian: 15..12 bits 4w+3..4w of d
  * | 11..9 s[4w+3] | 8..6 s[4w+2] | 5..3 s[4w+1] | 2..0 s[4w] w = 0..3 */
 #ifdef IG_PART_UNPACK
-enum { iq1_m_BLOCK = 256, iq1_m_BYTES = 56, iq1_m_GROUP = 16, iq1_m_UNIT = 256, iq1_m_HAS_MIN = 0 };
+enum {
+    iq1_m_BLOCK = 256,
+    iq1_m_BYTES = 56,
+    iq1_m_GROUP = 16,
+    iq1_m_UNIT = 256,
+    iq1_m_HAS_MIN = 0,
+    iq1_m_MAIN_AT = 0,
+    iq1_m_MAIN = 48
+};
 static void iq1_m_unpack(const uint8_t *b, struct ig_unpacked *u) {
     unsigned half = 0;
     for (int w = 0; w < 4; w++) {
@@ -22,6 +30,44 @@ static void iq1_m_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq1_m)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq1_s */
+#define T_BLOCK   256
+#define T_BYTES   56
+#define T_GROUP   16
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    48
+#define T_REST_AT 48
+#define T_REST    8
+/* row `index` of the code book to q[0], q[1]; its shift is negative if `negative` */
+DEVICE void iq1_m_row(u32 index, u32 negative, PRIV u32 *q) {
+    u32 shift = negative ? 0x77777777u : 0x79797979u;
+    q[0] = ig_shifted(ig_grid_iq1_s[2 * index], shift);
+    q[1] = ig_shifted(ig_grid_iq1_s[2 * index + 1], shift);
+}
+DEVICE void iq1_m_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    u32 rows = W_LD32(m + 4 * g), high = W_LD16(m + 32 + 2 * g);
+    u32 scales = W_LD16(r + 2 * (g >> 1)) >> 6 * (g & 1);
+    iq1_m_row((rows & 255u) | (high << 8 & 0x700u), high & 8u, q);
+    iq1_m_row((rows >> 8 & 255u) | (high << 4 & 0x700u), high & 0x80u, q + 2);
+    iq1_m_row((rows >> 16 & 255u) | (high & 0x700u), high & 0x800u, q + 4);
+    iq1_m_row(rows >> 24 | (high >> 4 & 0x700u), high & 0x8000u, q + 6);
+    s[0] = (i32)(2 * (scales & 7u) + 1);
+    s[1] = (i32)(2 * (scales >> 3 & 7u) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq1_m_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    u32 a = W_LD32(r), b = W_LD32(r + 4); /* four bits at the top of each half */
+    u32 d = (a >> 12 & 15u) | (a >> 24 & 0xF0u) | (b >> 4 & 0xF00u) | (b >> 16 & 0xF000u);
+    (void)m, (void)u;
+    return HALF_TO_F32((u16)d) * 0.125f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -6,7 +6,15 @@
  *   byte 34+2g..+1   little-endian: 15 shift is negative | 14..12 s[g] | 11..9 high bits of row
  * index 4g+3 | 8..6 4g+2 | 5..3 4g+1 | 2..0 4g                                     g = 0..7 */
 #ifdef IG_PART_UNPACK
-enum { iq1_s_BLOCK = 256, iq1_s_BYTES = 50, iq1_s_GROUP = 32, iq1_s_UNIT = 256, iq1_s_HAS_MIN = 0 };
+enum {
+    iq1_s_BLOCK = 256,
+    iq1_s_BYTES = 50,
+    iq1_s_GROUP = 32,
+    iq1_s_UNIT = 256,
+    iq1_s_HAS_MIN = 0,
+    iq1_s_MAIN_AT = 2,
+    iq1_s_MAIN = 48
+};
 static void iq1_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b)) * 0.125f;
     for (int g = 0; g < 8; g++) {
@@ -19,6 +27,41 @@ static void iq1_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq1_s)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq1_s */
+#define T_BLOCK   256
+#define T_BYTES   50
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 2
+#define T_MAIN    48
+#define T_REST_AT 0
+#define T_REST    2
+/* row `index` of the code book to q[0], q[1]; its shift is negative if `negative` */
+DEVICE void iq1_s_row(u32 index, u32 negative, PRIV u32 *q) {
+    u32 shift = negative ? 0x77777777u : 0x79797979u;
+    q[0] = ig_shifted(ig_grid_iq1_s[2 * index], shift);
+    q[1] = ig_shifted(ig_grid_iq1_s[2 * index + 1], shift);
+}
+DEVICE void iq1_s_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    u32 rows = W_LD32(m + 4 * g), word = W_LD16(m + 32 + 2 * g), negative = word & 0x8000u;
+    (void)r;
+    iq1_s_row((rows & 255u) | (word << 8 & 0x700u), negative, q);
+    iq1_s_row((rows >> 8 & 255u) | (word << 5 & 0x700u), negative, q + 2);
+    iq1_s_row((rows >> 16 & 255u) | (word << 2 & 0x700u), negative, q + 4);
+    iq1_s_row(rows >> 24 | (word >> 1 & 0x700u), negative, q + 6);
+    s[0] = s[1] = (i32)(2 * (word >> 12 & 7u) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq1_s_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r) * 0.125f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -7,7 +7,15 @@
  *   byte 66+j        bits 2r+1..2r: high two bits of row index 4j+r          j = 0..7, r = 0..3
  *   byte 74+j        7..4 s[2j+1] | 3..0 s[2j]                               j = 0..7 */
 #ifdef IG_PART_UNPACK
-enum { iq2_s_BLOCK = 256, iq2_s_BYTES = 82, iq2_s_GROUP = 16, iq2_s_UNIT = 256, iq2_s_HAS_MIN = 0 };
+enum {
+    iq2_s_BLOCK = 256,
+    iq2_s_BYTES = 82,
+    iq2_s_GROUP = 16,
+    iq2_s_UNIT = 256,
+    iq2_s_HAS_MIN = 0,
+    iq2_s_MAIN_AT = 2,
+    iq2_s_MAIN = 80
+};
 static void iq2_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b)) * 0.125f;
     for (int g = 0; g < 16; g++)
@@ -18,6 +26,42 @@ static void iq2_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq2_s)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq2_s */
+#define T_BLOCK   256
+#define T_BYTES   82
+#define T_GROUP   16
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 2
+#define T_MAIN    80
+#define T_REST_AT 0
+#define T_REST    2
+/* row `index` of the code book to q[0], q[1], with the signs of the low eight bits of `signs` */
+DEVICE void iq2_s_row(u32 index, u32 signs, PRIV u32 *q) {
+    q[0] = ig_signed(ig_grid_iq2_s[2 * index], ig_bits4(signs));
+    q[1] = ig_signed(ig_grid_iq2_s[2 * index + 1], ig_bits4(signs >> 4));
+}
+DEVICE void iq2_s_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    u32 rows = W_LD32(m + 4 * g), signs = W_LD32(m + 32 + 4 * g);
+    u32 high = W_LD8(m + 64 + g), scales = W_LD8(m + 72 + g);
+    (void)r;
+    iq2_s_row((rows & 255u) | (high << 8 & 768u), signs, q);
+    iq2_s_row((rows >> 8 & 255u) | (high << 6 & 768u), signs >> 8, q + 2);
+    iq2_s_row((rows >> 16 & 255u) | (high << 4 & 768u), signs >> 16, q + 4);
+    iq2_s_row(rows >> 24 | (high << 2 & 768u), signs >> 24, q + 6);
+    s[0] = (i32)(2 * (scales & 15u) + 1);
+    s[1] = (i32)(2 * (scales >> 4) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq2_s_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r) * 0.125f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

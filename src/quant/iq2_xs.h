@@ -10,7 +10,9 @@ enum {
     iq2_xs_BYTES = 74,
     iq2_xs_GROUP = 16,
     iq2_xs_UNIT = 256,
-    iq2_xs_HAS_MIN = 0
+    iq2_xs_HAS_MIN = 0,
+    iq2_xs_MAIN_AT = 2,
+    iq2_xs_MAIN = 72
 };
 static void iq2_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b)) * 0.125f;
@@ -22,6 +24,43 @@ static void iq2_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq2_xs)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq2_xs */
+#define T_BLOCK   256
+#define T_BYTES   74
+#define T_GROUP   16
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 2
+#define T_MAIN    72
+#define T_REST_AT 0
+#define T_REST    2
+/* row `index` of the code book to q[0], q[1], with the signs of the low eight bits of `signs` */
+DEVICE void iq2_xs_row(u32 index, u32 signs, PRIV u32 *q) {
+    q[0] = ig_signed(ig_grid_iq2_xs[2 * index], ig_bits4(signs));
+    q[1] = ig_signed(ig_grid_iq2_xs[2 * index + 1], ig_bits4(signs >> 4));
+}
+DEVICE void iq2_xs_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                        PRIV i32 *mn) {
+    u32 a = W_LD32(m + 8 * g), b = W_LD32(m + 8 * g + 4), scales = W_LD8(m + 64 + g);
+    u32 signs =
+        ig_even_signs((a >> 9 & 127u) | (a >> 25) << 7 | (b >> 9 & 127u) << 14 | (b >> 25) << 21);
+    (void)r;
+    iq2_xs_row(a & 511u, signs, q);
+    iq2_xs_row(a >> 16 & 511u, signs >> 8, q + 2);
+    iq2_xs_row(b & 511u, signs >> 16, q + 4);
+    iq2_xs_row(b >> 16 & 511u, signs >> 24, q + 6);
+    s[0] = (i32)(2 * (scales & 15u) + 1);
+    s[1] = (i32)(2 * (scales >> 4) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq2_xs_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r) * 0.125f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -11,7 +11,9 @@ enum {
     iq2_xxs_BYTES = 66,
     iq2_xxs_GROUP = 32,
     iq2_xxs_UNIT = 256,
-    iq2_xxs_HAS_MIN = 0
+    iq2_xxs_HAS_MIN = 0,
+    iq2_xxs_MAIN_AT = 2,
+    iq2_xxs_MAIN = 64
 };
 static void iq2_xxs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b)) * 0.125f;
@@ -24,6 +26,40 @@ static void iq2_xxs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq2_xxs)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq2_xxs */
+#define T_BLOCK   256
+#define T_BYTES   66
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 2
+#define T_MAIN    64
+#define T_REST_AT 0
+#define T_REST    2
+/* row `index` of the code book to q[0], q[1], with the signs of the low eight bits of `signs` */
+DEVICE void iq2_xxs_row(u32 index, u32 signs, PRIV u32 *q) {
+    q[0] = ig_signed(ig_grid_iq2_xxs[2 * index], ig_bits4(signs));
+    q[1] = ig_signed(ig_grid_iq2_xxs[2 * index + 1], ig_bits4(signs >> 4));
+}
+DEVICE void iq2_xxs_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                         PRIV i32 *mn) {
+    u32 rows = W_LD32(m + 8 * g), word = W_LD32(m + 8 * g + 4), signs = ig_even_signs(word);
+    (void)r;
+    iq2_xxs_row(rows & 255u, signs, q);
+    iq2_xxs_row(rows >> 8 & 255u, signs >> 8, q + 2);
+    iq2_xxs_row(rows >> 16 & 255u, signs >> 16, q + 4);
+    iq2_xxs_row(rows >> 24, signs >> 24, q + 6);
+    s[0] = s[1] = (i32)(2 * (word >> 28) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq2_xxs_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r) * 0.125f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -12,7 +12,9 @@ enum {
     iq3_s_BYTES = 110,
     iq3_s_GROUP = 32,
     iq3_s_UNIT = 256,
-    iq3_s_HAS_MIN = 0
+    iq3_s_HAS_MIN = 0,
+    iq3_s_MAIN_AT = 2,
+    iq3_s_MAIN = 108
 };
 static void iq3_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
@@ -27,6 +29,40 @@ static void iq3_s_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq3_s)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq3_s */
+#define T_BLOCK   256
+#define T_BYTES   110
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 2
+#define T_MAIN    108
+#define T_REST_AT 0
+#define T_REST    2
+DEVICE void iq3_s_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    u32 a = W_LD32(m + 8 * g), b = W_LD32(m + 8 * g + 4), signs = W_LD32(m + 72 + 4 * g);
+    u32 high = W_LD8(m + 64 + g), scales = W_LD8(m + 104 + (g >> 1));
+    (void)r;
+    q[0] = ig_signed(ig_grid_iq3_s[(a & 255u) | (high << 8 & 256u)], ig_bits4(signs));
+    q[1] = ig_signed(ig_grid_iq3_s[(a >> 8 & 255u) | (high << 7 & 256u)], ig_bits4(signs >> 4));
+    q[2] = ig_signed(ig_grid_iq3_s[(a >> 16 & 255u) | (high << 6 & 256u)], ig_bits4(signs >> 8));
+    q[3] = ig_signed(ig_grid_iq3_s[a >> 24 | (high << 5 & 256u)], ig_bits4(signs >> 12));
+    q[4] = ig_signed(ig_grid_iq3_s[(b & 255u) | (high << 4 & 256u)], ig_bits4(signs >> 16));
+    q[5] = ig_signed(ig_grid_iq3_s[(b >> 8 & 255u) | (high << 3 & 256u)], ig_bits4(signs >> 20));
+    q[6] = ig_signed(ig_grid_iq3_s[(b >> 16 & 255u) | (high << 2 & 256u)], ig_bits4(signs >> 24));
+    q[7] = ig_signed(ig_grid_iq3_s[b >> 24 | (high << 1 & 256u)], ig_bits4(signs >> 28));
+    s[0] = s[1] = (i32)(2 * (scales >> 4 * (g & 1) & 15u) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq3_s_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -12,7 +12,9 @@ enum {
     iq3_xxs_BYTES = 98,
     iq3_xxs_GROUP = 32,
     iq3_xxs_UNIT = 256,
-    iq3_xxs_HAS_MIN = 0
+    iq3_xxs_HAS_MIN = 0,
+    iq3_xxs_MAIN_AT = 2,
+    iq3_xxs_MAIN = 96
 };
 static void iq3_xxs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b)) * 0.25f;
@@ -29,6 +31,40 @@ static void iq3_xxs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     }
 }
 IG_DECODE(iq3_xxs)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq3_xxs */
+#define T_BLOCK   256
+#define T_BYTES   98
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 2
+#define T_MAIN    96
+#define T_REST_AT 0
+#define T_REST    2
+DEVICE void iq3_xxs_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                         PRIV i32 *mn) {
+    u32 a = W_LD32(m + 8 * g), b = W_LD32(m + 8 * g + 4), word = W_LD32(m + 64 + 4 * g);
+    u32 signs = ig_even_signs(word);
+    (void)r;
+    q[0] = ig_signed(ig_grid_iq3_xxs[a & 255u], ig_bits4(signs));
+    q[1] = ig_signed(ig_grid_iq3_xxs[a >> 8 & 255u], ig_bits4(signs >> 4));
+    q[2] = ig_signed(ig_grid_iq3_xxs[a >> 16 & 255u], ig_bits4(signs >> 8));
+    q[3] = ig_signed(ig_grid_iq3_xxs[a >> 24], ig_bits4(signs >> 12));
+    q[4] = ig_signed(ig_grid_iq3_xxs[b & 255u], ig_bits4(signs >> 16));
+    q[5] = ig_signed(ig_grid_iq3_xxs[b >> 8 & 255u], ig_bits4(signs >> 20));
+    q[6] = ig_signed(ig_grid_iq3_xxs[b >> 16 & 255u], ig_bits4(signs >> 24));
+    q[7] = ig_signed(ig_grid_iq3_xxs[b >> 24], ig_bits4(signs >> 28));
+    s[0] = s[1] = (i32)(2 * (word >> 28) + 1);
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq3_xxs_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r) * 0.25f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -8,7 +8,9 @@ enum {
     iq4_nl_BYTES = 18,
     iq4_nl_GROUP = 32,
     iq4_nl_UNIT = 32,
-    iq4_nl_HAS_MIN = 0
+    iq4_nl_HAS_MIN = 0,
+    iq4_nl_MAIN_AT = 2,
+    iq4_nl_MAIN = 16
 };
 static void iq4_nl_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
@@ -17,6 +19,32 @@ static void iq4_nl_unpack(const uint8_t *b, struct ig_unpacked *u) {
     look_up(ig_quant_values_iq4, u->q, 32);
 }
 IG_DECODE(iq4_nl)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq4 */
+#define T_BLOCK   32
+#define T_BYTES   18
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 2
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    2
+DEVICE void iq4_nl_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                        PRIV i32 *mn) {
+    u32 w[4];
+    (void)r, (void)g;
+    ig_words4(m, w);
+    ig_look_nibbles(ig_values_iq4, ig_pairs_iq4, w, q);
+    ig_plain(s, mn);
+}
+DEVICE f32 iq4_nl_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

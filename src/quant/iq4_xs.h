@@ -11,7 +11,9 @@ enum {
     iq4_xs_BYTES = 136,
     iq4_xs_GROUP = 32,
     iq4_xs_UNIT = 256,
-    iq4_xs_HAS_MIN = 0
+    iq4_xs_HAS_MIN = 0,
+    iq4_xs_MAIN_AT = 8,
+    iq4_xs_MAIN = 128
 };
 static void iq4_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     int high = load16(b + 2);
@@ -24,6 +26,32 @@ static void iq4_xs_unpack(const uint8_t *b, struct ig_unpacked *u) {
     look_up(ig_quant_values_iq4, u->q, 256);
 }
 IG_DECODE(iq4_xs)
+#endif
+
+#ifdef IG_PART_DEVICE
+/* needs: iq4 */
+#define T_BLOCK   256
+#define T_BYTES   136
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 8
+#define T_MAIN    128
+#define T_REST_AT 0
+#define T_REST    8
+DEVICE void iq4_xs_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                        PRIV i32 *mn) {
+    u32 w[4], low = W_LD8(r + 4 + (g >> 1)) >> 4 * (g & 1) & 15u;
+    ig_words4(m + 16 * g, w);
+    ig_look_nibbles(ig_values_iq4, ig_pairs_iq4, w, q);
+    s[0] = s[1] = (i32)(low | (W_LD16(r + 2) >> 2 * g & 3u) << 4) - 32;
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 iq4_xs_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -5,7 +5,15 @@
  *   byte 0      e, exponent with bias 127
  *   byte 1+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15,  n: s | ee | m */
 #ifdef IG_PART_UNPACK
-enum { mxfp4_BLOCK = 32, mxfp4_BYTES = 17, mxfp4_GROUP = 32, mxfp4_UNIT = 32, mxfp4_HAS_MIN = 0 };
+enum {
+    mxfp4_BLOCK = 32,
+    mxfp4_BYTES = 17,
+    mxfp4_GROUP = 32,
+    mxfp4_UNIT = 32,
+    mxfp4_HAS_MIN = 0,
+    mxfp4_MAIN_AT = 1,
+    mxfp4_MAIN = 16
+};
 IG_QUANT_INLINE float mxfp4_step(unsigned e) {
     return bits_float(e < 2 ? 0x00200000u << e : (e - 1) << 23);
 }
@@ -16,6 +24,39 @@ static void mxfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
     look_up(ig_quant_values_fp4, u->q, 32);
 }
 IG_DECODE(mxfp4)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   32
+#define T_BYTES   17
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 1
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    1
+DEVICE void mxfp4_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    u32 w[4];
+    (void)r, (void)g;
+    ig_words4(m, w);
+    q[0] = ig_e2m1(w[0]);
+    q[1] = ig_e2m1(w[1]);
+    q[2] = ig_e2m1(w[2]);
+    q[3] = ig_e2m1(w[3]);
+    q[4] = ig_e2m1(w[0] >> 4);
+    q[5] = ig_e2m1(w[1] >> 4);
+    q[6] = ig_e2m1(w[2] >> 4);
+    q[7] = ig_e2m1(w[3] >> 4);
+    ig_plain(s, mn);
+}
+DEVICE f32 mxfp4_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    u32 e = W_LD8(r);
+    (void)m, (void)u;
+    return AS_F32(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -5,7 +5,15 @@
  *   byte 0..3     s of the four runs: eeee | mmm, bias 7; 0 and 0x7F mean zero
  *   byte 4+8r+j   7..4 n[16r+8+j] | 3..0 n[16r+j]      j = 0..7 */
 #ifdef IG_PART_UNPACK
-enum { nvfp4_BLOCK = 64, nvfp4_BYTES = 36, nvfp4_GROUP = 16, nvfp4_UNIT = 16, nvfp4_HAS_MIN = 0 };
+enum {
+    nvfp4_BLOCK = 64,
+    nvfp4_BYTES = 36,
+    nvfp4_GROUP = 16,
+    nvfp4_UNIT = 16,
+    nvfp4_HAS_MIN = 0,
+    nvfp4_MAIN_AT = 4,
+    nvfp4_MAIN = 32
+};
 IG_QUANT_INLINE float nvfp4_step(unsigned s) {
     unsigned e = s >> 3 & 15, m = s & 7;
     if (s == 0 || s == 0x7F) return 0;
@@ -20,6 +28,40 @@ static void nvfp4_unpack(const uint8_t *b, struct ig_unpacked *u) {
     look_up(ig_quant_values_fp4, u->q, 64);
 }
 IG_DECODE(nvfp4)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   64
+#define T_BYTES   36
+#define T_GROUP   16
+#define T_UNIT    16
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 4
+#define T_MAIN    32
+#define T_REST_AT 0
+#define T_REST    4
+DEVICE void nvfp4_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    u32 w[4];
+    (void)r;
+    ig_words4(m + 16 * g, w);
+    q[0] = ig_e2m1(w[0]);
+    q[1] = ig_e2m1(w[1]);
+    q[2] = ig_e2m1(w[0] >> 4);
+    q[3] = ig_e2m1(w[1] >> 4);
+    q[4] = ig_e2m1(w[2]);
+    q[5] = ig_e2m1(w[3]);
+    q[6] = ig_e2m1(w[2] >> 4);
+    q[7] = ig_e2m1(w[3] >> 4);
+    ig_plain(s, mn);
+}
+DEVICE f32 nvfp4_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    u32 s = W_LD8(r + u), e = s >> 3 & 15u, m3 = s & 7u;
+    (void)m;
+    if (s == 0 || s == 0x7F) return 0.0f;
+    return e ? AS_F32((e + 119) << 23 | m3 << 20) : (f32)m3 * 0.0009765625f;
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -1,7 +1,8 @@
-/* What the files of the block types share. A type file has four parts, each behind its own macro,
- * so that list.h can be included several times: IG_PART_UNPACK (blocks to integers; compiled again
- * for each CPU level), IG_PART_ENCODE, IG_PART_GOLDEN (a block and its values, for the tests
- * only) and IG_PART_ROW (its line of the table in quant.c).
+/* What the files of the block types share. A type file has parts, each behind its own macro, so that
+ * list.h can be included several times: IG_PART_UNPACK (blocks to integers), IG_PART_PANEL (rows to
+ * the CPU's tiles; compiled again for each CPU level), IG_PART_DEVICE (the same as UNPACK in the
+ * dialect of src/gpu/prelude.h, taken from the file by tools/gpu.py), IG_PART_ENCODE, IG_PART_GOLDEN
+ * (a block and its values, for the tests only) and IG_PART_ROW (its line of the table in quant.c).
  *
  * Decoding is unpacking followed by  d * scale * q - dmin * min  in floats, in that order. d *
  * scale is exact for every type (11 + 8 bits at most), so this rounds exactly where llama.cpp's

@@ -3,7 +3,15 @@
  *   byte 0..1   d, f16
  *   byte 2+j    bit i: n[8j+i]                j = 0..15 */
 #ifdef IG_PART_UNPACK
-enum { q1_0_BLOCK = 128, q1_0_BYTES = 18, q1_0_GROUP = 32, q1_0_UNIT = 32, q1_0_HAS_MIN = 0 };
+enum {
+    q1_0_BLOCK = 128,
+    q1_0_BYTES = 18,
+    q1_0_GROUP = 32,
+    q1_0_UNIT = 32,
+    q1_0_HAS_MIN = 0,
+    q1_0_MAIN_AT = 2,
+    q1_0_MAIN = 16
+};
 static void q1_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     float d = half_float(load16(b));
     for (int g = 0; g < 4; g++) u->d[g] = d, u->scale[g] = 1;
@@ -11,6 +19,37 @@ static void q1_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
         for (int i = 0; i < 8; i++) u->q[8 * j + i] = (int8_t)((b[2 + j] >> i & 1) * 2 - 1);
 }
 IG_DECODE(q1_0)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   128
+#define T_BYTES   18
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 2
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    2
+DEVICE void q1_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 w = W_LD32(m + 4 * g); /* 254 turns -1 into 1 */
+    (void)r;
+    q[0] = ~(ig_bits4(w) * 254u);
+    q[1] = ~(ig_bits4(w >> 4) * 254u);
+    q[2] = ~(ig_bits4(w >> 8) * 254u);
+    q[3] = ~(ig_bits4(w >> 12) * 254u);
+    q[4] = ~(ig_bits4(w >> 16) * 254u);
+    q[5] = ~(ig_bits4(w >> 20) * 254u);
+    q[6] = ~(ig_bits4(w >> 24) * 254u);
+    q[7] = ~(ig_bits4(w >> 28) * 254u);
+    ig_plain(s, mn);
+}
+DEVICE f32 q1_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -3,7 +3,15 @@
  *   byte 0..1   d, f16
  *   byte 2+j    7..6 n[4j+3] | 5..4 n[4j+2] | 3..2 n[4j+1] | 1..0 n[4j]      j = 0..15 */
 #ifdef IG_PART_UNPACK
-enum { q2_0_BLOCK = 64, q2_0_BYTES = 18, q2_0_GROUP = 32, q2_0_UNIT = 32, q2_0_HAS_MIN = 0 };
+enum {
+    q2_0_BLOCK = 64,
+    q2_0_BYTES = 18,
+    q2_0_GROUP = 32,
+    q2_0_UNIT = 32,
+    q2_0_HAS_MIN = 0,
+    q2_0_MAIN_AT = 2,
+    q2_0_MAIN = 16
+};
 static void q2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = u->d[1] = half_float(load16(b));
     u->scale[0] = u->scale[1] = 1;
@@ -11,6 +19,42 @@ static void q2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
         for (int i = 0; i < 4; i++) u->q[4 * j + i] = (int8_t)((b[2 + j] >> (2 * i) & 3) - 1);
 }
 IG_DECODE(q2_0)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   64
+#define T_BYTES   18
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 2
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    2
+/* the four numbers of byte k of w */
+DEVICE u32 q2_0_byte(u32 w, u32 k) {
+    u32 x = w >> 8 * k & 255u;
+    return ig_minus((x | x << 6 | x << 12 | x << 18) & 0x03030303u, 0x01010101u);
+}
+DEVICE void q2_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 a = W_LD32(m + 8 * g), b = W_LD32(m + 8 * g + 4);
+    (void)r;
+    q[0] = q2_0_byte(a, 0);
+    q[1] = q2_0_byte(a, 1);
+    q[2] = q2_0_byte(a, 2);
+    q[3] = q2_0_byte(a, 3);
+    q[4] = q2_0_byte(b, 0);
+    q[5] = q2_0_byte(b, 1);
+    q[6] = q2_0_byte(b, 2);
+    q[7] = q2_0_byte(b, 3);
+    ig_plain(s, mn);
+}
+DEVICE f32 q2_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -5,7 +5,15 @@
  *   byte 16+32h+l    7..6 n[128h+96+l] | 5..4 n[128h+64+l] | 3..2 n[128h+32+l] | 1..0 n[128h+l] h =
  * 0..1, l = 0..31 byte 80..81      d, f16 byte 82..83      dmin, f16 */
 #ifdef IG_PART_UNPACK
-enum { q2_k_BLOCK = 256, q2_k_BYTES = 84, q2_k_GROUP = 16, q2_k_UNIT = 256, q2_k_HAS_MIN = 1 };
+enum {
+    q2_k_BLOCK = 256,
+    q2_k_BYTES = 84,
+    q2_k_GROUP = 16,
+    q2_k_UNIT = 256,
+    q2_k_HAS_MIN = 1,
+    q2_k_MAIN_AT = 0,
+    q2_k_MAIN = 80
+};
 static void q2_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b + 80));
     u->dmin[0] = half_float(load16(b + 82));
@@ -14,6 +22,37 @@ static void q2_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
     crumbs(b + 48, u->q + 128);
 }
 IG_DECODE(q2_k)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   84
+#define T_GROUP   16
+#define T_UNIT    256
+#define T_HAS_MIN 1
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    80
+#define T_REST_AT 80
+#define T_REST    4
+DEVICE void q2_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 sm = W_LD16(m + 2 * g);
+    (void)r;
+    ig_fields(m + 16 + 32 * (g >> 2), 2 * (g & 3), 0x03030303u, q);
+    s[0] = (i32)(sm & 15u);
+    s[1] = (i32)(sm >> 8 & 15u);
+    mn[0] = (i32)(sm >> 4 & 15u);
+    mn[1] = (i32)(sm >> 12);
+}
+DEVICE f32 q2_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
+DEVICE f32 q2_k_dmin(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r + 2);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -7,7 +7,15 @@
  * s[12+j] | 5..4 s[8+j] | 3..2 s[4+j] | 1..0 s[j]    high two bits,  j = 0..3 byte 108..109    d,
  * f16 */
 #ifdef IG_PART_UNPACK
-enum { q3_k_BLOCK = 256, q3_k_BYTES = 110, q3_k_GROUP = 16, q3_k_UNIT = 256, q3_k_HAS_MIN = 0 };
+enum {
+    q3_k_BLOCK = 256,
+    q3_k_BYTES = 110,
+    q3_k_GROUP = 16,
+    q3_k_UNIT = 256,
+    q3_k_HAS_MIN = 0,
+    q3_k_MAIN_AT = 0,
+    q3_k_MAIN = 96
+};
 static void q3_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b + 108));
     for (int g = 0; g < 16; g++) {
@@ -22,6 +30,35 @@ static void q3_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
             u->q[32 * k + l] = (int8_t)(u->q[32 * k + l] + ((b[l] >> k & 1) << 2) - 4);
 }
 IG_DECODE(q3_k)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   110
+#define T_GROUP   16
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    96
+#define T_REST_AT 96
+#define T_REST    14
+DEVICE void q3_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 low = W_LD16(r + 2 * (g & 3)) >> 4 * (g >> 2) & 0x0F0Fu;
+    u32 high = W_LD16(r + 8 + 2 * (g & 1)) >> 2 * (g >> 1) & 0x0303u;
+    u32 both = low | high << 4;
+    ig_fields(m + 32 + 32 * (g >> 2), 2 * (g & 3), 0x03030303u, q);
+    ig_or_bits(m, g, 2, q);
+    ig_minus8(q, 0x04040404u);
+    s[0] = (i32)(both & 255u) - 32;
+    s[1] = (i32)(both >> 8) - 32;
+    mn[0] = mn[1] = 0;
+}
+DEVICE f32 q3_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r + 12);
+}
 #endif
 
 #ifdef IG_PART_PANEL

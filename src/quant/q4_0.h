@@ -3,7 +3,15 @@
  *   byte 0..1   d, f16
  *   byte 2+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15 */
 #ifdef IG_PART_UNPACK
-enum { q4_0_BLOCK = 32, q4_0_BYTES = 18, q4_0_GROUP = 32, q4_0_UNIT = 32, q4_0_HAS_MIN = 0 };
+enum {
+    q4_0_BLOCK = 32,
+    q4_0_BYTES = 18,
+    q4_0_GROUP = 32,
+    q4_0_UNIT = 32,
+    q4_0_HAS_MIN = 0,
+    q4_0_MAIN_AT = 2,
+    q4_0_MAIN = 16
+};
 static void q4_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
     u->scale[0] = 1;
@@ -24,7 +32,8 @@ IG_DECODE(q4_0)
 #define T_MAIN    16
 #define T_REST_AT 0
 #define T_REST    2
-DEVICE void q4_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+DEVICE void q4_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
     v4u x = W_LD128(m);
     (void)r, (void)g;
     q[0] = ig_nibbles_less_8(x.x), q[4] = ig_nibbles_less_8(x.x >> 4);
@@ -36,7 +45,7 @@ DEVICE void q4_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV
 }
 DEVICE f32 q4_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
     (void)m, (void)u;
-    return HALF_TO_F32((u16)W_LD16_ANY(r));
+    return HALF_TO_F32((u16)W_LD16(r));
 }
 #endif
 

@@ -4,7 +4,15 @@
  *   byte 2..3   m, f16
  *   byte 4+j    7..4 n[j+16] | 3..0 n[j]      j = 0..15 */
 #ifdef IG_PART_UNPACK
-enum { q4_1_BLOCK = 32, q4_1_BYTES = 20, q4_1_GROUP = 32, q4_1_UNIT = 32, q4_1_HAS_MIN = 1 };
+enum {
+    q4_1_BLOCK = 32,
+    q4_1_BYTES = 20,
+    q4_1_GROUP = 32,
+    q4_1_UNIT = 32,
+    q4_1_HAS_MIN = 1,
+    q4_1_MAIN_AT = 4,
+    q4_1_MAIN = 16
+};
 static void q4_1_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
     u->dmin[0] = -half_float(load16(b + 2));
@@ -12,6 +20,35 @@ static void q4_1_unpack(const uint8_t *b, struct ig_unpacked *u) {
     nibbles(b + 4, u->q, 16);
 }
 IG_DECODE(q4_1)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   32
+#define T_BYTES   20
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 1
+#define T_KIND    32
+#define T_MAIN_AT 4
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    4
+DEVICE void q4_1_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 w[4];
+    (void)r, (void)g;
+    ig_words4(m, w);
+    ig_nibbles(w, q);
+    s[0] = s[1] = mn[0] = mn[1] = 1;
+}
+DEVICE f32 q4_1_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
+DEVICE f32 q4_1_dmin(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return -ig_half_at(r + 2);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -9,7 +9,15 @@
  *   byte 16+32r+l    7..4 n[64r+32+l] | 3..0 n[64r+l]                         r = 0..3, l = 0..31
  */
 #ifdef IG_PART_UNPACK
-enum { q4_k_BLOCK = 256, q4_k_BYTES = 144, q4_k_GROUP = 32, q4_k_UNIT = 256, q4_k_HAS_MIN = 1 };
+enum {
+    q4_k_BLOCK = 256,
+    q4_k_BYTES = 144,
+    q4_k_GROUP = 32,
+    q4_k_UNIT = 256,
+    q4_k_HAS_MIN = 1,
+    q4_k_MAIN_AT = 0,
+    q4_k_MAIN = 144
+};
 static void q4_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
     u->dmin[0] = half_float(load16(b + 2));
@@ -30,7 +38,8 @@ IG_DECODE(q4_k)
 #define T_MAIN    144
 #define T_REST_AT 144
 #define T_REST    0
-DEVICE void q4_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+DEVICE void q4_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
     const MEM u8 *n = m + 16 + 32 * (g >> 1);
     u32 shift = 4 * (g & 1);
     v4u x = W_LD128(n), y = W_LD128(n + 16);

@@ -4,7 +4,15 @@
  *   byte 2..5   bit i of the little-endian word: bit 4 of n[i]
  *   byte 6+j    7..4 n[j+16] | 3..0 n[j]      (low four bits)  j = 0..15 */
 #ifdef IG_PART_UNPACK
-enum { q5_0_BLOCK = 32, q5_0_BYTES = 22, q5_0_GROUP = 32, q5_0_UNIT = 32, q5_0_HAS_MIN = 0 };
+enum {
+    q5_0_BLOCK = 32,
+    q5_0_BYTES = 22,
+    q5_0_GROUP = 32,
+    q5_0_UNIT = 32,
+    q5_0_HAS_MIN = 0,
+    q5_0_MAIN_AT = 6,
+    q5_0_MAIN = 16
+};
 static void q5_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     uint32_t high = load32(b + 2);
     u->d[0] = half_float(load16(b));
@@ -13,6 +21,33 @@ static void q5_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     for (int i = 0; i < 32; i++) u->q[i] = (int8_t)(u->q[i] + (int)((high >> i & 1) << 4) - 16);
 }
 IG_DECODE(q5_0)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   32
+#define T_BYTES   22
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 0
+#define T_KIND    32
+#define T_MAIN_AT 6
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    6
+DEVICE void q5_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 w[4], high = W_LD16(r + 2) | W_LD16(r + 4) << 16;
+    (void)g;
+    ig_words4(m, w);
+    ig_nibbles(w, q);
+    ig_fifth_bits(high, q);
+    ig_minus8(q, 0x10101010u);
+    ig_plain(s, mn);
+}
+DEVICE f32 q5_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -5,7 +5,15 @@
  *   byte 4..7   bit i of the little-endian word: bit 4 of n[i]
  *   byte 8+j    7..4 n[j+16] | 3..0 n[j]      (low four bits)  j = 0..15 */
 #ifdef IG_PART_UNPACK
-enum { q5_1_BLOCK = 32, q5_1_BYTES = 24, q5_1_GROUP = 32, q5_1_UNIT = 32, q5_1_HAS_MIN = 1 };
+enum {
+    q5_1_BLOCK = 32,
+    q5_1_BYTES = 24,
+    q5_1_GROUP = 32,
+    q5_1_UNIT = 32,
+    q5_1_HAS_MIN = 1,
+    q5_1_MAIN_AT = 8,
+    q5_1_MAIN = 16
+};
 static void q5_1_unpack(const uint8_t *b, struct ig_unpacked *u) {
     uint32_t high = load32(b + 4);
     u->d[0] = half_float(load16(b));
@@ -15,6 +23,36 @@ static void q5_1_unpack(const uint8_t *b, struct ig_unpacked *u) {
     for (int i = 0; i < 32; i++) u->q[i] = (int8_t)(u->q[i] | (int)((high >> i & 1) << 4));
 }
 IG_DECODE(q5_1)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   32
+#define T_BYTES   24
+#define T_GROUP   32
+#define T_UNIT    32
+#define T_HAS_MIN 1
+#define T_KIND    32
+#define T_MAIN_AT 8
+#define T_MAIN    16
+#define T_REST_AT 0
+#define T_REST    8
+DEVICE void q5_1_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    u32 w[4], high = W_LD32(r + 4);
+    (void)g;
+    ig_words4(m, w);
+    ig_nibbles(w, q);
+    ig_fifth_bits(high, q);
+    s[0] = s[1] = mn[0] = mn[1] = 1;
+}
+DEVICE f32 q5_1_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
+DEVICE f32 q5_1_dmin(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return -ig_half_at(r + 2);
+}
 #endif
 
 #ifdef IG_PART_PANEL

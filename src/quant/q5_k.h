@@ -7,7 +7,15 @@
  *   byte 16+l        bit g: bit 4 of n[32g+l]                                 l = 0..31
  *   byte 48+32r+l    7..4 n[64r+32+l] | 3..0 n[64r+l]   (low four bits)       r = 0..3 */
 #ifdef IG_PART_UNPACK
-enum { q5_k_BLOCK = 256, q5_k_BYTES = 176, q5_k_GROUP = 32, q5_k_UNIT = 256, q5_k_HAS_MIN = 1 };
+enum {
+    q5_k_BLOCK = 256,
+    q5_k_BYTES = 176,
+    q5_k_GROUP = 32,
+    q5_k_UNIT = 256,
+    q5_k_HAS_MIN = 1,
+    q5_k_MAIN_AT = 0,
+    q5_k_MAIN = 176
+};
 static void q5_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
     u->dmin[0] = half_float(load16(b + 2));
@@ -18,6 +26,34 @@ static void q5_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
             u->q[32 * g + l] = (int8_t)(u->q[32 * g + l] | (b[16 + l] >> g & 1) << 4);
 }
 IG_DECODE(q5_k)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   176
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 1
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    176
+#define T_REST_AT 176
+#define T_REST    0
+DEVICE void q5_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
+    (void)r;
+    ig_fields(m + 48 + 32 * (g >> 1), 4 * (g & 1), 0x0F0F0F0Fu, q);
+    ig_or_bits(m + 16, g, 4, q);
+    ig_scale_6bit(W_LD128(m), g, s, mn);
+}
+DEVICE f32 q5_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)r, (void)u;
+    return ig_half_at(m);
+}
+DEVICE f32 q5_k_dmin(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)r, (void)u;
+    return ig_half_at(m + 2);
+}
 #endif
 
 #ifdef IG_PART_PANEL

@@ -6,7 +6,15 @@
  * high two, l = 0..31 byte 192+g       s[g], signed                            g = 0..15 byte
  * 208..209    d, f16 */
 #ifdef IG_PART_UNPACK
-enum { q6_k_BLOCK = 256, q6_k_BYTES = 210, q6_k_GROUP = 16, q6_k_UNIT = 256, q6_k_HAS_MIN = 0 };
+enum {
+    q6_k_BLOCK = 256,
+    q6_k_BYTES = 210,
+    q6_k_GROUP = 16,
+    q6_k_UNIT = 256,
+    q6_k_HAS_MIN = 0,
+    q6_k_MAIN_AT = 0,
+    q6_k_MAIN = 208
+};
 static void q6_k_unpack(const uint8_t *b, struct ig_unpacked *u) {
     int8_t high[256];
     u->d[0] = half_float(load16(b + 208));
@@ -36,7 +44,8 @@ DEVICE u32 q6_k_join(u32 low, u32 high) {
     u32 n = (low & 0x0F0F0F0Fu) | (high & 0x03030303u) << 4;
     return ((n | 0x80808080u) - 0x20202020u) ^ 0x80808080u;
 }
-DEVICE void q6_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+DEVICE void q6_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
     const MEM u8 *low = m + 64 * (g >> 2) + 32 * (g & 1), *high = m + 128 + 32 * (g >> 2);
     u32 ls = 4 * (g >> 1 & 1), hs = 2 * (g & 3), scales = W_LD16(m + 192 + 2 * g);
     v4u x = W_LD128(low), y = W_LD128(low + 16), hx = W_LD128(high), hy = W_LD128(high + 16);
@@ -51,7 +60,7 @@ DEVICE void q6_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV
 }
 DEVICE f32 q6_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
     (void)m, (void)u;
-    return HALF_TO_F32((u16)W_LD16_ANY(r));
+    return HALF_TO_F32((u16)W_LD16(r));
 }
 #endif
 

@@ -3,7 +3,15 @@
  *   byte 0..1   d, f16
  *   byte 2+j    n[j], signed                  j = 0..31 */
 #ifdef IG_PART_UNPACK
-enum { q8_0_BLOCK = 32, q8_0_BYTES = 34, q8_0_GROUP = 32, q8_0_UNIT = 32, q8_0_HAS_MIN = 0 };
+enum {
+    q8_0_BLOCK = 32,
+    q8_0_BYTES = 34,
+    q8_0_GROUP = 32,
+    q8_0_UNIT = 32,
+    q8_0_HAS_MIN = 0,
+    q8_0_MAIN_AT = 2,
+    q8_0_MAIN = 32
+};
 static void q8_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b));
     u->scale[0] = 1;
@@ -23,7 +31,8 @@ IG_DECODE(q8_0)
 #define T_MAIN    32
 #define T_REST_AT 0
 #define T_REST    2
-DEVICE void q8_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s, PRIV i32 *mn) {
+DEVICE void q8_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                      PRIV i32 *mn) {
     v4u x = W_LD128(m), y = W_LD128(m + 16);
     (void)r, (void)g;
     q[0] = x.x, q[1] = x.y, q[2] = x.z, q[3] = x.w;
@@ -33,7 +42,7 @@ DEVICE void q8_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV
 }
 DEVICE f32 q8_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
     (void)m, (void)u;
-    return HALF_TO_F32((u16)W_LD16_ANY(r));
+    return HALF_TO_F32((u16)W_LD16(r));
 }
 #endif
 

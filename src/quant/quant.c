@@ -14,6 +14,15 @@
 #undef IG_PART_UNPACK
 #undef IG_PART_ENCODE
 
+/* Pieces for devices, by kind: the main piece lies at the start or at the end of the block. */
+#define PIECES_A32(t)                                                                              \
+    { t##_MAIN_AT, t##_MAIN, t##_MAIN_AT ? 0 : t##_MAIN, t##_BYTES - t##_MAIN }
+#define PIECES_A256(t) PIECES_A32(t)
+#define PIECES_FLOAT(t)                                                                            \
+    { 0, t##_BYTES, t##_BYTES, 0 }
+#define PIECES_OTHER(t)                                                                            \
+    { 0, 0, 0, 0 }
+
 #define IG_PART_ROW(type_id, text, t, type_kind, unpack_fn, decode_fn, encode_fn, block_bytes,     \
                     block_values)                                                                  \
     {.name = text,                                                                                 \
@@ -24,6 +33,7 @@
      .group = t##_GROUP,                                                                           \
      .unit = t##_UNIT,                                                                             \
      .has_min = t##_HAS_MIN,                                                                       \
+     .device = PIECES_##type_kind(t),                                                              \
      .decode = decode_fn,                                                                          \
      .encode = encode_fn,                                                                          \
      .unpack = unpack_fn},

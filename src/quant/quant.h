@@ -43,6 +43,11 @@ struct ig_quant {
     uint8_t group;        /* weights per integer scale: 16 or 32; 0 for FLOAT */
     uint16_t unit;        /* weights per float step: 16, 32 or 256; 0 for FLOAT */
     bool has_min;
+    /* The two pieces of a block that devices keep in planes of their own: the main one, which they can read in wide aligned
+     * words, and the rest. Together they are the block; 0 bytes of both: not for devices. */
+    struct {
+        uint16_t main_at, main, rest_at, rest;
+    } device;
     /* blocks -> floats, exactly as llama.cpp's reference (golden/quants.safetensors). NULL only for IG_QUANT_OTHER. */
     void (*decode)(const uint8_t *blocks, float *out, size_t n_blocks);
     /* floats -> blocks; NULL where there is no encoder */

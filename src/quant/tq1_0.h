@@ -7,7 +7,15 @@
  *   byte 48+l        digits k = 0..3 of n[240+4k+l]         l = 0..3
  *   byte 52..53      d, f16 */
 #ifdef IG_PART_UNPACK
-enum { tq1_0_BLOCK = 256, tq1_0_BYTES = 54, tq1_0_GROUP = 32, tq1_0_UNIT = 256, tq1_0_HAS_MIN = 0 };
+enum {
+    tq1_0_BLOCK = 256,
+    tq1_0_BYTES = 54,
+    tq1_0_GROUP = 32,
+    tq1_0_UNIT = 256,
+    tq1_0_HAS_MIN = 0,
+    tq1_0_MAIN_AT = 0,
+    tq1_0_MAIN = 52
+};
 IG_QUANT_INLINE void tq1_0_digits(const uint8_t *restrict v, int8_t *restrict q, int width,
                                   int count) {
     static const uint8_t power[5] = {1, 3, 9, 27, 81};
@@ -23,6 +31,51 @@ static void tq1_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     tq1_0_digits(b + 48, u->q + 240, 4, 4);
 }
 IG_DECODE(tq1_0)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   54
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    52
+#define T_REST_AT 52
+#define T_REST    2
+/* digit k of four bytes, power = 3^k: two bytes at a time in fields of 16 bits */
+DEVICE u32 tq1_0_digit(u32 v, u32 power) {
+    u32 a = ((v & 0x00FF00FFu) * power & 0x00FF00FFu) * 3,
+        b = ((v >> 8 & 0x00FF00FFu) * power & 0x00FF00FFu) * 3;
+    return ig_minus((a >> 8 & 0x00030003u) | (b & 0x03000300u), 0x01010101u);
+}
+DEVICE u32 tq1_0_power(u32 k) {
+    return (k & 1 ? 3u : 1u) * (k & 2 ? 9u : 1u) * (k & 4 ? 81u : 1u);
+}
+DEVICE void tq1_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    /* groups 0..4: digit g of bytes 0..31; then two digits of bytes 32..47; the last half is
+     * bytes 48..51 */
+    u32 w[8], k = g < 5 ? g : 2 * g - 10, a = tq1_0_power(k), b = tq1_0_power(g < 5 ? g : k + 1);
+    (void)r;
+    ig_words4_any(m + (g < 5 ? 0 : 32), w);
+    ig_words4_any(m + (g < 5 ? 16 : 32), w + 4);
+    q[0] = tq1_0_digit(w[0], a);
+    q[1] = tq1_0_digit(w[1], a);
+    q[2] = tq1_0_digit(w[2], a);
+    q[3] = tq1_0_digit(w[3], a);
+    if (g == 7) w[4] = w[5] = w[6] = w[7] = W_LD32(m + 48);
+    q[4] = tq1_0_digit(w[4], g == 7 ? 1 : b);
+    q[5] = tq1_0_digit(w[5], g == 7 ? 3 : b);
+    q[6] = tq1_0_digit(w[6], g == 7 ? 9 : b);
+    q[7] = tq1_0_digit(w[7], g == 7 ? 27 : b);
+    ig_plain(s, mn);
+}
+DEVICE f32 tq1_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL

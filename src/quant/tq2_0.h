@@ -3,7 +3,15 @@
  *   byte 32h+l       7..6 n[128h+96+l] | 5..4 n[128h+64+l] | 3..2 n[128h+32+l] | 1..0 n[128h+l] h =
  * 0..1, l = 0..31 byte 64..65      d, f16 */
 #ifdef IG_PART_UNPACK
-enum { tq2_0_BLOCK = 256, tq2_0_BYTES = 66, tq2_0_GROUP = 32, tq2_0_UNIT = 256, tq2_0_HAS_MIN = 0 };
+enum {
+    tq2_0_BLOCK = 256,
+    tq2_0_BYTES = 66,
+    tq2_0_GROUP = 32,
+    tq2_0_UNIT = 256,
+    tq2_0_HAS_MIN = 0,
+    tq2_0_MAIN_AT = 0,
+    tq2_0_MAIN = 64
+};
 static void tq2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     u->d[0] = half_float(load16(b + 64));
     for (int g = 0; g < 8; g++) u->scale[g] = 1;
@@ -12,6 +20,30 @@ static void tq2_0_unpack(const uint8_t *b, struct ig_unpacked *u) {
     for (int i = 0; i < 256; i++) u->q[i] = (int8_t)(u->q[i] - 1);
 }
 IG_DECODE(tq2_0)
+#endif
+
+#ifdef IG_PART_DEVICE
+#define T_BLOCK   256
+#define T_BYTES   66
+#define T_GROUP   32
+#define T_UNIT    256
+#define T_HAS_MIN 0
+#define T_KIND    256
+#define T_MAIN_AT 0
+#define T_MAIN    64
+#define T_REST_AT 64
+#define T_REST    2
+DEVICE void tq2_0_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
+                       PRIV i32 *mn) {
+    (void)r;
+    ig_fields(m + 32 * (g >> 2), 2 * (g & 3), 0x03030303u, q);
+    ig_minus8(q, 0x01010101u);
+    ig_plain(s, mn);
+}
+DEVICE f32 tq2_0_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
+    (void)m, (void)u;
+    return ig_half_at(r);
+}
 #endif
 
 #ifdef IG_PART_PANEL
