@@ -36,6 +36,8 @@ def main():
         for path in sorted((top / room).rglob("*")):
             if path.suffix not in {".c", ".h", ".def", ".inl", ".inc", ".k", ".m"} or top / "src/quant" in path.parents:
                 continue
+            if top / "src/gpu/gen" in path.parents:  # written by gpu.py from the type files
+                continue
             text = path.read_text(encoding="utf-8")
             for m in TOKEN.finditer(text):
                 t = m.group().lower()
