@@ -288,22 +288,13 @@ static ingle_status open_lanes(struct ig_cpu *c, const struct ig_cpu_config *con
 
 /* ---- Open and run ---- */
 
-/* ALiBi: powers of 2^(-max / n), interleaved for head counts that are no power of two (the paper's
- * recipe). */
 static ingle_status make_slopes(struct ig_cpu *c, ingle_error *err) {
     const struct ig_hparams *hp = c->plan->hp;
-    uint32_t heads = 0, power = 1;
-    if (hp->pos != IG_POS_ALIBI) return INGLE_OK;
-    for (uint32_t i = 0; i < hp->n_layer; i++)
-        if (hp->layer[i].n_head > heads) heads = hp->layer[i].n_head;
-    while (power * 2 <= heads) power *= 2;
+    uint32_t heads = ig_alibi_heads(hp);
+    if (!heads) return INGLE_OK;
     c->slopes = ig_calloc(c->mem, heads, sizeof *c->slopes);
     if (!c->slopes) return ig_fail_memory(err, heads * sizeof *c->slopes);
-    for (uint32_t h = 0; h < heads; h++) {
-        double e = h < power ? -hp->alibi_max * (h + 1) / power
-                             : -hp->alibi_max * (2 * (h - power) + 1) / (2.0 * power);
-        c->slopes[h] = (float)(exp2(e) * hp->alibi_scale);
-    }
+    ig_alibi_slopes(hp, heads, c->slopes);
     return INGLE_OK;
 }
 

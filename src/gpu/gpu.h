@@ -55,6 +55,8 @@ struct ig_gpu_config {
     uint32_t context, batch; /* of the timelines: longrope chooses by the context */
     const _Atomic bool *cancel;
     const struct ig_log *log;
+    /* Rounds floats to halves like ig_f32_to_f16, for the host's cache; NULL: plain code. */
+    void (*to_f16)(uint16_t *dst, const float *a, uint32_t n);
 };
 
 ingle_status ig_gpu_open(struct ig_gpu **out, struct ig_mem *mem, struct ig_gpu_weights *w,

@@ -117,3 +117,22 @@ void ig_rope_apply(float *x, const float *table, uint32_t dims, bool pairwise) {
         *b = fmaf(u, s, v * c);
     }
 }
+
+uint32_t ig_alibi_heads(const struct ig_hparams *hp) {
+    uint32_t heads = 0;
+    for (uint32_t i = 0; hp->pos == IG_POS_ALIBI && i < hp->n_layer; i++)
+        if (hp->layer[i].n_head > heads) heads = hp->layer[i].n_head;
+    return heads;
+}
+
+/* Powers of 2^(-max / n), interleaved for head counts that are no power of two (the paper's
+ * recipe). */
+void ig_alibi_slopes(const struct ig_hparams *hp, uint32_t heads, float *out) {
+    uint32_t power = 1;
+    while (power * 2 <= heads) power *= 2;
+    for (uint32_t h = 0; h < heads; h++) {
+        double e = h < power ? -hp->alibi_max * (h + 1) / power
+                             : -hp->alibi_max * (2 * (h - power) + 1) / (2.0 * power);
+        out[h] = (float)(exp2(e) * hp->alibi_scale);
+    }
+}

@@ -14,6 +14,9 @@ void ig_rope_table(const double *frequency, uint32_t pairs, uint32_t position, d
                    float *out);
 /* Rotates one head of `n` values in place; `dims` of them. */
 void ig_rope_apply(float *x, const float *table, uint32_t dims, bool pairwise);
+/* ALiBi's slopes [heads], the most that a layer has; 0 heads: the model has none. */
+uint32_t ig_alibi_heads(const struct ig_hparams *hp);
+void ig_alibi_slopes(const struct ig_hparams *hp, uint32_t heads, float *out);
 double ig_det_log(double x); /* natural logarithm, x > 0: same bits everywhere */
 
 #endif
