@@ -45,8 +45,8 @@ void ig_gpu_weights_close(struct ig_gpu_weights *w);
 const struct ig_device_info *ig_gpu_weights_info(const struct ig_gpu_weights *w);
 /* Bytes that are free for this plan: free memory, and what its weights take there already. */
 uint64_t ig_gpu_weights_free(struct ig_gpu_weights *w);
-/* Gives all memory back: weights, mirrors, scratch. The next pass brings them there again. Waits for
- * a pass that runs. */
+/* Gives all memory back: weights, mirrors, scratch. The next pass brings them there again. Waits
+ * for a pass that runs. */
 void ig_gpu_rest(struct ig_gpu_weights *w);
 
 /* ---- An executor ---- */
@@ -62,9 +62,9 @@ struct ig_gpu_config {
 ingle_status ig_gpu_open(struct ig_gpu **out, struct ig_mem *mem, struct ig_gpu_weights *w,
                          const struct ig_gpu_config *config, ingle_error *err);
 void ig_gpu_close(struct ig_gpu *g); /* NULL is fine */
-/* Runs operations [part->from, part->to) as far as the pass goes (ig_pass_end). Rows of part->in were
- * put there before. What was written to the cache on the device is in the host's when it returns.
- * INGLE_CANCELLED if the flag was raised; any other failure is the device's. */
+/* Runs operations [part->from, part->to) as far as the pass goes (ig_pass_end). Rows of part->in
+ * were put there before. What was written to the cache on the device is in the host's when it
+ * returns. INGLE_CANCELLED if the flag was raised; any other failure is the device's. */
 ingle_status ig_gpu_run(struct ig_gpu *g, const struct ig_plan_part *part,
                         const struct ig_pass *pass, ingle_error *err);
 /* Rows [0, rows) of a buffer; `stride` floats from one row of the host's to the next, width of the

@@ -1,6 +1,7 @@
-/* Inside of the GPU executor: what its files share. A model's weights on a device own the device, its kernels and its lock;
- * a session's executor owns buffers; a mirror owns one timeline's keys and values. All of them are lists of the weights,
- * so that ig_gpu_rest finds everything that lies on the device.
+/* Inside of the GPU executor: what its files share. A model's weights on a device own the device,
+ * its kernels and its lock; a session's executor owns buffers; a mirror owns one timeline's keys
+ * and values. All of them are lists of the weights, so that ig_gpu_rest finds everything that lies
+ * on the device.
  *
  * Everything is called with the weights' lock held unless said otherwise. */
 #ifndef IG_GPU_IMPL_H
@@ -14,16 +15,17 @@
 #include "plan/rope.h"
 
 enum {
-    IG_GPU_TYPES = 64,          /* ids of block types lie below */
-    IG_GPU_STAGING = 16 << 20,  /* bytes of weights on their way */
-    IG_GPU_STAGE = 32 << 20,    /* bytes of new keys and values before they go to the host in between */
-    IG_GPU_PARTS = 64 << 20,    /* bytes of parts of attention at a time */
-    IG_GPU_FEW = 8,             /* inputs for which each row of weights is read once for all */
-    IG_GPU_CHUNK = 256          /* positions of a chunk of attention */
+    IG_GPU_TYPES = 64,         /* ids of block types lie below */
+    IG_GPU_STAGING = 16 << 20, /* bytes of weights on their way */
+    IG_GPU_STAGE =
+        32 << 20, /* bytes of new keys and values before they go to the host in between */
+    IG_GPU_PARTS = 64 << 20, /* bytes of parts of attention at a time */
+    IG_GPU_FEW = 8,          /* inputs for which each row of weights is read once for all */
+    IG_GPU_CHUNK = 256       /* positions of a chunk of attention */
 };
 
-/* Kernels that are there once: module and name; of those that differ by the cache's type three in a row, in the order of
- * enum ig_cache_type. Then those that each block type has. */
+/* Kernels that are there once: module and name; of those that differ by the cache's type three in a
+ * row, in the order of enum ig_cache_type. Then those that each block type has. */
 #define IG_GPU_KERNELS(K)                                                                          \
     K(NORM, "rows", "norm")                                                                        \
     K(NORM_HEADS, "rows", "norm_heads")                                                            \
@@ -52,11 +54,20 @@ enum ig_gpu_kernel {
 #define K(id, module, name) IG_GK_##id,
     IG_GPU_KERNELS(K)
 #undef K
-    IG_GK_COUNT
+        IG_GK_COUNT
 };
-enum ig_gpu_typed { IG_GT_FEW1, IG_GT_FEW2, IG_GT_FEW4, IG_GT_FEW8, IG_GT_MANY, IG_GT_EMBED, IG_GT_COUNT };
+enum ig_gpu_typed {
+    IG_GT_FEW1,
+    IG_GT_FEW2,
+    IG_GT_FEW4,
+    IG_GT_FEW8,
+    IG_GT_MANY,
+    IG_GT_EMBED,
+    IG_GT_COUNT
+};
 
-/* Rows [from, from + rows) of each matrix of a tensor, in a buffer of their own where all do not fit into one. */
+/* Rows [from, from + rows) of each matrix of a tensor, in a buffer of their own where all do not
+ * fit into one. */
 struct ig_gpu_shard {
     struct ig_dev_mem *mem;
     uint32_t from, rows;
@@ -99,8 +110,8 @@ struct ig_gpu_weights {
     bool tested[IG_GPU_TYPES]; /* decodes as the host does */
     struct ig_gpu *sessions;   /* lists */
     struct ig_gpu_mirror *mirrors;
-    uint64_t bytes;            /* of weights on the device */
-    uint64_t generation;       /* goes up when any buffer is freed: recordings of older ones are void */
+    uint64_t bytes;      /* of weights on the device */
+    uint64_t generation; /* goes up when any buffer is freed: recordings of older ones are void */
 };
 
 struct ig_gpu_buffer { /* grows, never shrinks */
@@ -150,10 +161,10 @@ struct ig_gpu {
     uint32_t n_slope;
 
     /* of the host */
-    struct ig_token *token;   /* [capacity] */
-    struct ig_gpu_run_of *runs;  /* [capacity] */
-    float *rope;              /* [capacity][dims] */
-    uint8_t *bounce;          /* to and from the device */
+    struct ig_token *token;     /* [capacity] */
+    struct ig_gpu_run_of *runs; /* [capacity] */
+    float *rope;                /* [capacity][dims] */
+    uint8_t *bounce;            /* to and from the device */
     size_t bounce_bytes;
     struct ig_gpu_stage *stages; /* [n_layer + 1] */
     uint32_t n_stages;
@@ -162,9 +173,9 @@ struct ig_gpu {
     /* the part running */
     struct ig_pass pass;
     uint32_t n_runs;
-    uint32_t queued;       /* operations since the start */
-    double pace, pending;  /* seconds an operation takes a row, as last seen; rows queued */
-    double since;          /* when nothing was queued */
+    uint32_t queued;      /* operations since the start */
+    double pace, pending; /* seconds an operation takes a row, as last seen; rows queued */
+    double since;         /* when nothing was queued */
 };
 
 struct ig_gpu_mirror_layer {
@@ -185,21 +196,21 @@ struct ig_gpu_mirror {
 
 /* ---- device.c: thin wrappers that count and name ---- */
 
-ingle_status ig_gpu_kernel_get(struct ig_gpu_weights *w, enum ig_gpu_kernel id, struct ig_dev_kernel **out,
-                               ingle_error *err);
-ingle_status ig_gpu_typed_get(struct ig_gpu_weights *w, const struct ig_quant *t, enum ig_gpu_typed id,
-                              struct ig_dev_kernel **out, ingle_error *err);
+ingle_status ig_gpu_kernel_get(struct ig_gpu_weights *w, enum ig_gpu_kernel id,
+                               struct ig_dev_kernel **out, ingle_error *err);
+ingle_status ig_gpu_typed_get(struct ig_gpu_weights *w, const struct ig_quant *t,
+                              enum ig_gpu_typed id, struct ig_dev_kernel **out, ingle_error *err);
 void ig_gpu_free(struct ig_gpu_weights *w, struct ig_dev_mem **m);
 void ig_gpu_buffer_free(struct ig_gpu_weights *w, struct ig_gpu_buffer *b);
 /* At least `bytes`; what it held is lost if it has to grow. `clear`: zeros. */
-ingle_status ig_gpu_buffer_grow(struct ig_gpu_weights *w, struct ig_gpu_buffer *b, size_t bytes, bool clear,
-                                ingle_error *err);
+ingle_status ig_gpu_buffer_grow(struct ig_gpu_weights *w, struct ig_gpu_buffer *b, size_t bytes,
+                                bool clear, ingle_error *err);
 
 /* ---- load.c ---- */
 
 /* The weights of operations [from, to) on the device. */
-ingle_status ig_gpu_load(struct ig_gpu_weights *w, uint32_t from, uint32_t to, const _Atomic bool *cancel,
-                         ingle_error *err);
+ingle_status ig_gpu_load(struct ig_gpu_weights *w, uint32_t from, uint32_t to,
+                         const _Atomic bool *cancel, ingle_error *err);
 
 /* ---- mirror.c ---- */
 
@@ -212,7 +223,8 @@ ingle_status ig_gpu_stage(struct ig_gpu *g, const struct ig_op *op, size_t *at, 
 /* What is staged goes to the host's caches. */
 ingle_status ig_gpu_stage_flush(struct ig_gpu *g, ingle_error *err);
 void ig_gpu_mirror_drop(struct ig_gpu_mirror *m); /* its device memory */
-static inline struct ig_gpu_mirror_layer *ig_gpu_mirror_of(struct ig_gpu_mirror *m, uint32_t layer) {
+static inline struct ig_gpu_mirror_layer *ig_gpu_mirror_of(struct ig_gpu_mirror *m,
+                                                           uint32_t layer) {
     return &m->layers[layer];
 }
 static inline uint32_t ig_gpu_stage_stride(const struct ig_layer_params *l) {
@@ -235,9 +247,9 @@ static inline uint32_t ig_gpu_div(uint32_t a, uint32_t b) {
 
 /* ---- ops_*.c ---- */
 
-ingle_status ig_gpu_launch(struct ig_gpu *g, struct ig_dev_kernel *k, struct ig_dev_mem *const *buffers,
-                           uint32_t n_buffers, const void *args, size_t args_bytes, uint32_t x, uint32_t y,
-                           uint32_t z, ingle_error *err);
+ingle_status ig_gpu_launch(struct ig_gpu *g, struct ig_dev_kernel *k,
+                           struct ig_dev_mem *const *buffers, uint32_t n_buffers, const void *args,
+                           size_t args_bytes, uint32_t x, uint32_t y, uint32_t z, ingle_error *err);
 ingle_status ig_gpu_op_rows(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
 ingle_status ig_gpu_op_linear(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
 ingle_status ig_gpu_op_route(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);

@@ -1,10 +1,12 @@
-/* Weights on their way to the device: taken apart into planes in a bounded staging buffer, or, where the device shares the
- * host's memory, wrapped as they lie in the mapped file. A part's weights come when it first runs; raising the flag stops
- * between pieces, and what has arrived stays.
+/* Weights on their way to the device: taken apart into planes in a bounded staging buffer, or,
+ * where the device shares the host's memory, wrapped as they lie in the mapped file. A part's
+ * weights come when it first runs; raising the flag stops between pieces, and what has arrived
+ * stays.
  *
- * A tensor larger than a buffer may be is cut by rows, the same rows of each of its matrices, so that kernels need know
- * nothing of it: a shard is a tensor with fewer rows. The first tensor of each block type is decoded on the device and
- * compared with the host's decoder, because a driver that compiles wrongly should be found before its text is. */
+ * A tensor larger than a buffer may be is cut by rows, the same rows of each of its matrices, so
+ * that kernels need know nothing of it: a shard is a tensor with fewer rows. The first tensor of
+ * each block type is decoded on the device and compared with the host's decoder, because a driver
+ * that compiles wrongly should be found before its text is. */
 #include "gpu/gpu_impl.h"
 #include "gpu/planes.h"
 
@@ -36,15 +38,16 @@ static const uint8_t *row_at(const struct ig_mat *m, const struct ig_gpu_shard *
     return ig_mat_at(m, (uint32_t)(r / s->rows)) + m->row_bytes * (s->from + r % s->rows);
 }
 
-static void pack(const struct loader *l, const struct ig_gpu_tensor *t, const uint8_t *row, uint8_t *to) {
+static void pack(const struct loader *l, const struct ig_gpu_tensor *t, const uint8_t *row,
+                 uint8_t *to) {
     if (l->w->native)
         memcpy(to, row, t->mat->row_bytes);
     else
         ig_planes_pack(t->mat->type, t->mat->cols, row, to);
 }
 
-static ingle_status fill(struct loader *l, const struct ig_gpu_tensor *t, const struct ig_gpu_shard *s,
-                         ingle_error *err) {
+static ingle_status fill(struct loader *l, const struct ig_gpu_tensor *t,
+                         const struct ig_gpu_shard *s, ingle_error *err) {
     uint64_t rows = (uint64_t)t->mat->count * s->rows;
     size_t bytes = t->shape.row_bytes, most = IG_GPU_STAGING / bytes, at = 0;
     if (!most)
@@ -72,7 +75,8 @@ static bool wrap(struct loader *l, struct ig_gpu_tensor *t, struct ig_gpu_shard 
     if (!l->w->native || m->parts || t->n_shards > 1) return false;
     if (m->count > 1 && m->stride != (size_t)m->rows * m->row_bytes) return false;
     if (l->w->info.most_alloc && end - from > l->w->info.most_alloc) return false;
-    if (l->w->backend->alloc(l->w->device, &s->mem, end - from, (const void *)from, NULL) != INGLE_OK)
+    if (l->w->backend->alloc(l->w->device, &s->mem, end - from, (const void *)from, NULL) !=
+        INGLE_OK)
         return false;
     t->shape.main_at += off;
     t->shape.rest_at += off;
@@ -87,7 +91,8 @@ static uint32_t rows_that_fit(const struct ig_gpu_weights *w, const struct ig_gp
     return (uint32_t)(rows > IG_MANY_ROWS ? rows / IG_MANY_ROWS * IG_MANY_ROWS : rows);
 }
 
-static ingle_status make_shards(struct ig_gpu_weights *w, struct ig_gpu_tensor *t, ingle_error *err) {
+static ingle_status make_shards(struct ig_gpu_weights *w, struct ig_gpu_tensor *t,
+                                ingle_error *err) {
     t->shape = ig_planes_shape(t->mat->type, t->mat->cols, w->native);
     uint32_t each = rows_that_fit(w, t);
     if (!each)
@@ -120,8 +125,9 @@ static ingle_status load_shards(struct loader *l, struct ig_gpu_tensor *t, ingle
 
 /* ---- Does the device decode as we do? ---- */
 
-static ingle_status run_embed(struct ig_gpu_weights *w, const struct ig_gpu_tensor *t, uint32_t rows,
-                              struct ig_gpu_buffer *tokens, struct ig_gpu_buffer *out, ingle_error *err) {
+static ingle_status run_embed(struct ig_gpu_weights *w, const struct ig_gpu_tensor *t,
+                              uint32_t rows, struct ig_gpu_buffer *tokens,
+                              struct ig_gpu_buffer *out, ingle_error *err) {
     struct ig_token tok[TEST_ROWS] = {{0}};
     uint32_t cols = t->mat->cols;
     for (uint32_t i = 0; i < rows; i++) tok[i].id = i;
@@ -156,7 +162,8 @@ static ingle_status compare(struct ig_gpu_weights *w, const struct ig_gpu_tensor
     size_t n = (size_t)rows * m->cols;
     float *both = ig_alloc(w->mem, 2 * n * sizeof *both);
     if (!both) return ig_fail_memory(err, 2 * n * sizeof *both);
-    ingle_status status = w->backend->download(w->device, out->mem, 0, both + n, n * sizeof *both, err);
+    ingle_status status =
+        w->backend->download(w->device, out->mem, 0, both + n, n * sizeof *both, err);
     for (uint32_t r = 0; r < rows; r++)
         m->type->decode(ig_mat_at(m, 0) + m->row_bytes * r, both + (size_t)r * m->cols,
                         m->cols / m->type->block);
@@ -167,9 +174,11 @@ static ingle_status compare(struct ig_gpu_weights *w, const struct ig_gpu_tensor
     return status;
 }
 
-static ingle_status self_test(struct ig_gpu_weights *w, const struct ig_gpu_tensor *t, ingle_error *err) {
+static ingle_status self_test(struct ig_gpu_weights *w, const struct ig_gpu_tensor *t,
+                              ingle_error *err) {
     struct ig_gpu_buffer tokens = {0}, out = {0};
-    uint32_t id = t->mat->type->id, rows = t->shards[0].rows < TEST_ROWS ? t->shards[0].rows : TEST_ROWS;
+    uint32_t id = t->mat->type->id,
+             rows = t->shards[0].rows < TEST_ROWS ? t->shards[0].rows : TEST_ROWS;
     if (id < IG_GPU_TYPES && w->tested[id]) return INGLE_OK;
     ingle_status status = run_embed(w, t, rows, &tokens, &out, err);
     if (status == INGLE_OK) status = compare(w, t, rows, &out, err);
@@ -222,11 +231,12 @@ static ingle_status load_op(struct loader *l, const struct ig_gpu_op *o, ingle_e
     return load_vector(l->w, o->vec, err);
 }
 
-ingle_status ig_gpu_load(struct ig_gpu_weights *w, uint32_t from, uint32_t to, const _Atomic bool *cancel,
-                         ingle_error *err) {
+ingle_status ig_gpu_load(struct ig_gpu_weights *w, uint32_t from, uint32_t to,
+                         const _Atomic bool *cancel, ingle_error *err) {
     struct loader l = {w, cancel, NULL};
     ingle_status status = INGLE_OK;
-    for (uint32_t i = from; i < to && status == INGLE_OK; i++) status = load_op(&l, &w->ops[i], err);
+    for (uint32_t i = from; i < to && status == INGLE_OK; i++)
+        status = load_op(&l, &w->ops[i], err);
     ig_free(w->mem, l.staging);
     return status;
 }

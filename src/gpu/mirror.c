@@ -1,18 +1,20 @@
-/* Keys and values on the device. A mirror holds some layers of one timeline; the host's cache is the truth, so a mirror may
- * be dropped at any time and is filled from it again. New positions are written to both: kernels leave them as floats in a
- * staging buffer, and ig_gpu_stage_flush puts them into the cache with the same code that the CPU uses.
+/* Keys and values on the device. A mirror holds some layers of one timeline; the host's cache is
+ * the truth, so a mirror may be dropped at any time and is filled from it again. New positions are
+ * written to both: kernels leave them as floats in a staging buffer, and ig_gpu_stage_flush puts
+ * them into the cache with the same code that the CPU uses.
  *
- * The subtle thing is what a mirror knows. Each layer holds positions [from, held): `from`, because a window's ring is
- * filled only as far back as it was needed. head.n is lowered by whoever cuts the timeline or writes to it otherwise;
- * every pass takes that over and then sets it to the top again. A layer that an operation reads but that is not written in
- * this part is brought up to date whole, the pass's own positions too: another executor has just written them. */
+ * The subtle thing is what a mirror knows. Each layer holds positions [from, held): `from`, because
+ * a window's ring is filled only as far back as it was needed. head.n is lowered by whoever cuts
+ * the timeline or writes to it otherwise; every pass takes that over and then sets it to the top
+ * again. A layer that an operation reads but that is not written in this part is brought up to date
+ * whole, the pass's own positions too: another executor has just written them. */
 #include "gpu/gpu_impl.h"
 
 #include <string.h>
 
 enum {
-    FIRST_ROOM = 256,         /* positions */
-    LOAD_BYTES = 1 << 20      /* of the host's cache at a time */
+    FIRST_ROOM = 256,    /* positions */
+    LOAD_BYTES = 1 << 20 /* of the host's cache at a time */
 };
 
 /* ---- Opening and closing ---- */
@@ -74,8 +76,8 @@ static ingle_status find_mirror(struct ig_gpu *g, struct ig_cache *c, struct ig_
 /* ---- From the host's cache ---- */
 
 /* Places for positions [0, end). */
-static ingle_status reserve(struct ig_gpu_weights *w, struct ig_gpu_mirror_layer *l, uint32_t context,
-                            uint32_t end, ingle_error *err) {
+static ingle_status reserve(struct ig_gpu_weights *w, struct ig_gpu_mirror_layer *l,
+                            uint32_t context, uint32_t end, ingle_error *err) {
     uint32_t most = l->shape.ring ? l->shape.ring : context, room = l->room ? l->room : FIRST_ROOM;
     struct ig_dev_mem *more;
     if (end > most) end = most;
@@ -99,7 +101,8 @@ static ingle_status reserve(struct ig_gpu_weights *w, struct ig_gpu_mirror_layer
 
 /* Positions [from, to), which lie in the host's cache. */
 static ingle_status load_rows(struct ig_gpu *g, const struct ig_cache *c, uint32_t layer,
-                              struct ig_gpu_mirror_layer *l, uint32_t from, uint32_t to, ingle_error *err) {
+                              struct ig_gpu_mirror_layer *l, uint32_t from, uint32_t to,
+                              ingle_error *err) {
     struct ig_gpu_weights *w = g->w;
     size_t row = l->shape.row, most = LOAD_BYTES / row + 1;
     struct ig_dev_kernel *k;
@@ -127,9 +130,10 @@ static uint32_t lowest(const struct ig_cache *c, const struct ig_cache_layer *l,
     return low < c->low ? c->low : low;
 }
 
-/* Layer `layer` holds all that rows from `run` on can see up to position `need`, and has room for the pass. */
-static ingle_status bring(struct ig_gpu *g, const struct ig_gpu_run_of *run, uint32_t layer, uint32_t need,
-                          ingle_error *err) {
+/* Layer `layer` holds all that rows from `run` on can see up to position `need`, and has room for
+ * the pass. */
+static ingle_status bring(struct ig_gpu *g, const struct ig_gpu_run_of *run, uint32_t layer,
+                          uint32_t need, ingle_error *err) {
     struct ig_gpu_mirror_layer *l = &run->mirror->layers[layer];
     const struct ig_cache *c = run->cache;
     uint32_t low = lowest(c, &c->layers[layer], run->first);
@@ -145,9 +149,10 @@ static ingle_status bring(struct ig_gpu *g, const struct ig_gpu_run_of *run, uin
 
 /* ---- A pass ---- */
 
-static bool puts(const struct ig_gpu *g, uint32_t from, uint32_t to, uint32_t layer) {
+static bool writes_to(const struct ig_gpu *g, uint32_t from, uint32_t to, uint32_t layer) {
     for (uint32_t i = from; i < to; i++)
-        if (g->plan->ops[i].kind == IG_OP_KV_PUT && (uint32_t)g->plan->ops[i].layer == layer) return true;
+        if (g->plan->ops[i].kind == IG_OP_KV_PUT && (uint32_t)g->plan->ops[i].layer == layer)
+            return true;
     return false;
 }
 
@@ -163,7 +168,8 @@ static ingle_status grow_stage(struct ig_gpu *g, uint32_t from, uint32_t to, ing
     for (uint32_t i = from; i < to; i++) {
         const struct ig_op *op = &g->plan->ops[i];
         if (op->kind != IG_OP_KV_PUT) continue;
-        size_t n = (size_t)g->pass.n * ig_gpu_stage_stride(&g->plan->hp->layer[op->layer]) * sizeof(float);
+        size_t n =
+            (size_t)g->pass.n * ig_gpu_stage_stride(&g->plan->hp->layer[op->layer]) * sizeof(float);
         if (n > most) most = n;
         all += n;
     }
@@ -182,7 +188,7 @@ ingle_status ig_gpu_mirrors_begin(struct ig_gpu *g, uint32_t from, uint32_t to, 
     for (uint32_t i = from; i < to; i++) {
         if (p->ops[i].kind != IG_OP_ATTEND && p->ops[i].kind != IG_OP_KV_PUT) continue;
         uint32_t layer = p->hp->layer[p->ops[i].layer].kv_layer;
-        bool own = puts(g, from, to, layer);
+        bool own = writes_to(g, from, to, layer);
         if (own && p->ops[i].kind == IG_OP_ATTEND) continue; /* its KV_PUT has brought it */
         for (uint32_t r = 0; r < g->n_runs; r++) {
             const struct ig_gpu_run_of *run = &g->runs[r];
@@ -225,7 +231,8 @@ static void put_layer(const struct ig_gpu *g, const struct ig_gpu_stage *s) {
         const struct ig_pass_token *t = &g->pass.tokens[i];
         const struct ig_cache_layer *l = &t->cache->layers[s->op->layer];
         ig_kv_put(t->cache, l, t->position, false, 0, p->n_head_kv, x, g->to_f16);
-        ig_kv_put(t->cache, l, t->position, true, 0, p->n_head_kv, x + p->n_head_kv * p->head_k, g->to_f16);
+        ig_kv_put(t->cache, l, t->position, true, 0, p->n_head_kv, x + p->n_head_kv * p->head_k,
+                  g->to_f16);
     }
 }
 

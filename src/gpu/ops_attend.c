@@ -1,12 +1,14 @@
-/* Writing keys and values into the mirrors, and attention over them, timeline by timeline. A prompt's rows are tiles enough
- * to keep the device busy; a step's few rows are spread over chunks of positions whose parts are merged by a second kernel.
- * Either way chunks are merged in order, so the way changes no bit. */
+/* Writing keys and values into the mirrors, and attention over them, timeline by timeline. A
+ * prompt's rows are tiles enough to keep the device busy; a step's few rows are spread over chunks
+ * of positions whose parts are merged by a second kernel. Either way chunks are merged in order, so
+ * the way changes no bit. */
 #include "gpu/gpu_impl.h"
 
 #include <math.h>
 
-static ingle_status kernel_for(struct ig_gpu *g, enum ig_gpu_kernel first, const struct ig_kv_shape *s,
-                               struct ig_dev_kernel **k, ingle_error *err) {
+static ingle_status kernel_for(struct ig_gpu *g, enum ig_gpu_kernel first,
+                               const struct ig_kv_shape *s, struct ig_dev_kernel **k,
+                               ingle_error *err) {
     return ig_gpu_kernel_get(g->w, (enum ig_gpu_kernel)(first + s->type), k, err);
 }
 
@@ -30,8 +32,8 @@ ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, ingle_er
                                    .keep = 1,
                                    .stage_at = (uint32_t)at + run->from * stride,
                                    .stage_stride = stride};
-        struct ig_dev_mem *const b[] = {g->buffer[op->a].mem, g->buffer[op->b].mem, g->tokens.mem, l->mem,
-                                        g->stage.mem};
+        struct ig_dev_mem *const b[] = {g->buffer[op->a].mem, g->buffer[op->b].mem, g->tokens.mem,
+                                        l->mem, g->stage.mem};
         IG_TRY(kernel_for(g, IG_GK_KV_PUT, &l->shape, &k, err));
         IG_TRY(ig_gpu_launch(g, k, b, 5, &a, sizeof a, l->shape.n_kv, run->n, 1, err));
     }
@@ -40,14 +42,16 @@ ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, ingle_er
 
 /* ---- Attention ---- */
 
-static uint32_t first_visible(const struct ig_hparams *hp, const struct ig_layer_params *l, uint32_t position) {
+static uint32_t first_visible(const struct ig_hparams *hp, const struct ig_layer_params *l,
+                              uint32_t position) {
     if (!l->window) return 0;
     if (hp->row->chunked) return position / l->window * l->window;
     return position + 1 > l->window ? position + 1 - l->window : 0;
 }
 
-static struct ig_attend_args args_of(const struct ig_gpu *g, const struct ig_op *op, const struct ig_kv_shape *s,
-                                     uint32_t from, uint32_t n, uint32_t first) {
+static struct ig_attend_args args_of(const struct ig_gpu *g, const struct ig_op *op,
+                                     const struct ig_kv_shape *s, uint32_t from, uint32_t n,
+                                     uint32_t first) {
     const struct ig_hparams *hp = g->plan->hp;
     const struct ig_layer_params *l = &hp->layer[op->layer];
     double scale = hp->attn_scale > 0 ? hp->attn_scale : 1.0 / sqrt((double)l->head_k);
@@ -81,7 +85,8 @@ static ingle_status launch(struct ig_gpu *g, const struct ig_op *op, const struc
                                     g->buffer[op->dst].mem};
     IG_TRY(kernel_for(g, many ? IG_GK_ATTEND_MANY : IG_GK_ATTEND_FEW, &l->shape, &k, err));
     if (many)
-        return ig_gpu_launch(g, k, b, 7, a, sizeof *a, ig_gpu_div(rows, IG_ATT_MANY_ROWS), a->s.n_kv, 1, err);
+        return ig_gpu_launch(g, k, b, 7, a, sizeof *a, ig_gpu_div(rows, IG_ATT_MANY_ROWS),
+                             a->s.n_kv, 1, err);
     IG_TRY(ig_gpu_launch(g, k, b, 7, a, sizeof *a, a->chunks,
                          a->s.n_kv * ig_gpu_div(rows, IG_ATT_FEW_ROWS), 1, err));
     IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_ATTEND_MERGE, &k, err));
@@ -96,8 +101,8 @@ static bool take_many(const struct ig_gpu *g, const struct ig_attend_args *a) {
 }
 
 /* Rows of one timeline: all at once, or so many that their parts fit. */
-static ingle_status attend_run(struct ig_gpu *g, const struct ig_op *op, const struct ig_gpu_run_of *run,
-                               ingle_error *err) {
+static ingle_status attend_run(struct ig_gpu *g, const struct ig_op *op,
+                               const struct ig_gpu_run_of *run, ingle_error *err) {
     const struct ig_gpu_mirror_layer *l = layer_of(g, op, run);
     struct ig_attend_args a = args_of(g, op, &l->shape, run->from, run->n, run->first);
     if (take_many(g, &a)) return launch(g, op, &a, l, true, err);
@@ -108,7 +113,8 @@ static ingle_status attend_run(struct ig_gpu *g, const struct ig_op *op, const s
     for (uint32_t i = 0; i < run->n; i += most) {
         uint32_t n = run->n - i < most ? run->n - i : most;
         a = args_of(g, op, &l->shape, run->from + i, n, run->first + i);
-        IG_TRY(ig_gpu_buffer_grow(g->w, &g->parts, (size_t)n * a.heads * a.chunks * part, false, err));
+        IG_TRY(
+            ig_gpu_buffer_grow(g->w, &g->parts, (size_t)n * a.heads * a.chunks * part, false, err));
         IG_TRY(launch(g, op, &a, l, false, err));
     }
     return INGLE_OK;

@@ -1,6 +1,7 @@
-/* Matrices times rows. Inputs are quantised when a matrix first wants them and stay so until their buffer is written anew,
- * like plan/fuse.c arranges it for the CPU. Few inputs go through kernels that read each row of weights once for all of
- * them; many through tiles. Which of them runs changes no bit. */
+/* Matrices times rows. Inputs are quantised when a matrix first wants them and stay so until their
+ * buffer is written anew, like plan/fuse.c arranges it for the CPU. Few inputs go through kernels
+ * that read each row of weights once for all of them; many through tiles. Which of them runs
+ * changes no bit. */
 #include "gpu/gpu_impl.h"
 
 void ig_gpu_forget(struct ig_gpu *g, unsigned buffer) {
@@ -17,7 +18,8 @@ static uint32_t d_stride(const struct ig_gpu *g, int kind) {
     return g->q_stride / (kind ? 256 : 32);
 }
 
-static ingle_status quantize(struct ig_gpu *g, const struct ig_op *op, int kind, uint32_t rows, ingle_error *err) {
+static ingle_status quantize(struct ig_gpu *g, const struct ig_op *op, int kind, uint32_t rows,
+                             ingle_error *err) {
     struct ig_gpu_act *act = &g->act[kind];
     struct ig_dev_kernel *k;
     if (act->holds == op->a) return INGLE_OK;
@@ -49,7 +51,8 @@ static enum ig_gpu_typed kernel_of(const struct job *j) {
     return j->inputs == 2 ? IG_GT_FEW2 : j->inputs <= 4 ? IG_GT_FEW4 : IG_GT_FEW8;
 }
 
-static struct ig_linear_args args_of(const struct ig_gpu *g, const struct job *j, const struct ig_gpu_shard *s) {
+static struct ig_linear_args args_of(const struct ig_gpu *g, const struct job *j,
+                                     const struct ig_gpu_shard *s) {
     const struct ig_gpu_op *o = &g->w->ops[j->op - g->plan->ops];
     uint32_t used = g->plan->hp->n_expert_used, slots = g->pass.n * used;
     bool by_slot = (j->op->flags & IG_OPF_SLOTS) != 0;
@@ -102,7 +105,8 @@ static ingle_status run_shard(struct ig_gpu *g, const struct job *j, const struc
 
 ingle_status ig_gpu_op_linear(struct ig_gpu *g, const struct ig_op *op, ingle_error *err) {
     const struct ig_gpu_op *o = &g->w->ops[op - g->plan->ops];
-    struct job j = {.op = op, .experts = op->kind == IG_OP_EXPERT_LINEAR, .inputs = ig_gpu_rows(g, op)};
+    struct job j = {
+        .op = op, .experts = op->kind == IG_OP_EXPERT_LINEAR, .inputs = ig_gpu_rows(g, op)};
     j.few = (j.experts ? g->pass.n : j.inputs) <= IG_GPU_FEW;
     for (j.i = 0; j.i < op->n_to; j.i++) {
         struct ig_dev_kernel *k;
@@ -110,7 +114,8 @@ ingle_status ig_gpu_op_linear(struct ig_gpu *g, const struct ig_op *op, ingle_er
         j.kind = act_kind(j.t->mat);
         if (j.kind >= 0) IG_TRY(quantize(g, op, j.kind, j.inputs, err));
         IG_TRY(ig_gpu_typed_get(g->w, j.t->mat->type, kernel_of(&j), &k, err));
-        for (uint32_t s = 0; s < j.t->n_shards; s++) IG_TRY(run_shard(g, &j, &j.t->shards[s], k, err));
+        for (uint32_t s = 0; s < j.t->n_shards; s++)
+            IG_TRY(run_shard(g, &j, &j.t->shards[s], k, err));
     }
     return INGLE_OK;
 }

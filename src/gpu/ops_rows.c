@@ -1,10 +1,12 @@
-/* Operations that take row after row, and the experts' choice, as launches: each is one kernel and its arguments. Knows
- * where an operation's rows lie; what is computed is said in rows.k and route.k. */
+/* Operations that take row after row, and the experts' choice, as launches: each is one kernel and
+ * its arguments. Knows where an operation's rows lie; what is computed is said in rows.k and
+ * route.k. */
 #include "gpu/gpu_impl.h"
 
-ingle_status ig_gpu_launch(struct ig_gpu *g, struct ig_dev_kernel *k, struct ig_dev_mem *const *buffers,
-                           uint32_t n_buffers, const void *args, size_t args_bytes, uint32_t x, uint32_t y,
-                           uint32_t z, ingle_error *err) {
+ingle_status ig_gpu_launch(struct ig_gpu *g, struct ig_dev_kernel *k,
+                           struct ig_dev_mem *const *buffers, uint32_t n_buffers, const void *args,
+                           size_t args_bytes, uint32_t x, uint32_t y, uint32_t z,
+                           ingle_error *err) {
     struct ig_launch l = {.kernel = k,
                           .groups = {x, y, z},
                           .n_buffers = n_buffers,
@@ -28,8 +30,10 @@ static const struct ig_gpu_op *weights_of(const struct ig_gpu *g, const struct i
     return &g->w->ops[op - g->plan->ops];
 }
 
-/* dst (+)= rows of a matrix, for each of its shards: a row is in one of them, the others leave it alone */
-static ingle_status embed(struct ig_gpu *g, const struct ig_op *op, bool position, ingle_error *err) {
+/* dst (+)= rows of a matrix, for each of its shards: a row is in one of them, the others leave it
+ * alone */
+static ingle_status embed(struct ig_gpu *g, const struct ig_op *op, bool position,
+                          ingle_error *err) {
     const struct ig_gpu_tensor *t = &g->w->tensors[weights_of(g, op)->tensor[0] - 1];
     struct ig_dev_kernel *k;
     IG_TRY(ig_gpu_typed_get(g->w, t->mat->type, IG_GT_EMBED, &k, err));
@@ -69,7 +73,8 @@ static ingle_status norm(struct ig_gpu *g, const struct ig_op *op, ingle_error *
                          ig_gpu_rows(g, op), 1, err);
 }
 
-static ingle_status element(struct ig_gpu *g, const struct ig_op *op, uint32_t what, ingle_error *err) {
+static ingle_status element(struct ig_gpu *g, const struct ig_op *op, uint32_t what,
+                            ingle_error *err) {
     struct ig_dev_kernel *k;
     struct ig_element_args a = {.n = op->n,
                                 .what = what,
@@ -85,7 +90,8 @@ static ingle_status element(struct ig_gpu *g, const struct ig_op *op, uint32_t w
                                 .f3 = op->f[3]};
     struct ig_dev_mem *const b[] = {mem_of(g, op->a), mem_of(g, op->b), mem_of(g, op->dst)};
     IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_ELEMENT, &k, err));
-    return ig_gpu_launch(g, k, b, 3, &a, sizeof a, ig_gpu_div(op->n, 256), ig_gpu_rows(g, op), 1, err);
+    return ig_gpu_launch(g, k, b, 3, &a, sizeof a, ig_gpu_div(op->n, 256), ig_gpu_rows(g, op), 1,
+                         err);
 }
 
 static ingle_status rope(struct ig_gpu *g, const struct ig_op *op, ingle_error *err) {
@@ -99,7 +105,8 @@ static ingle_status rope(struct ig_gpu *g, const struct ig_op *op, ingle_error *
     struct ig_dev_mem *const b[] = {mem_of(g, op->dst), g->table[op->what].mem};
     if (!b[1]) return INGLE_OK; /* nothing turns */
     IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_ROPE, &k, err));
-    return ig_gpu_launch(g, k, b, 2, &a, sizeof a, ig_gpu_div(op->heads * r->dims / 2, 64), g->pass.n, 1, err);
+    return ig_gpu_launch(g, k, b, 2, &a, sizeof a, ig_gpu_div(op->heads * r->dims / 2, 64),
+                         g->pass.n, 1, err);
 }
 
 static ingle_status temperature(struct ig_gpu *g, const struct ig_op *op, ingle_error *err) {
@@ -116,7 +123,8 @@ static ingle_status gather(struct ig_gpu *g, const struct ig_op *op, ingle_error
         .n = op->n, .a_stride = g->stride[op->a], .dst_stride = g->stride[op->dst]};
     struct ig_dev_mem *const b[] = {mem_of(g, op->a), g->wanted.mem, mem_of(g, op->dst)};
     IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_GATHER, &k, err));
-    return ig_gpu_launch(g, k, b, 3, &a, sizeof a, ig_gpu_div(op->n, 256), g->pass.n_wanted, 1, err);
+    return ig_gpu_launch(g, k, b, 3, &a, sizeof a, ig_gpu_div(op->n, 256), g->pass.n_wanted, 1,
+                         err);
 }
 
 ingle_status ig_gpu_op_rows(struct ig_gpu *g, const struct ig_op *op, ingle_error *err) {
@@ -136,7 +144,8 @@ ingle_status ig_gpu_op_rows(struct ig_gpu *g, const struct ig_op *op, ingle_erro
     case IG_OP_MUL: return element(g, op, IG_EL_MUL, err);
     case IG_OP_GATE: return element(g, op, IG_EL_GATE, err);
     case IG_OP_GATHER: return gather(g, op, err);
-    default: return ig_fail(err, INGLE_UNSUPPORTED, NULL, "operation %u runs on CPUs only", op->kind);
+    default:
+        return ig_fail(err, INGLE_UNSUPPORTED, NULL, "operation %u runs on CPUs only", op->kind);
     }
 }
 
@@ -160,7 +169,8 @@ static ingle_status choose(struct ig_gpu *g, const struct ig_op *op, ingle_error
                               .jitter = (float)hp->router_jitter,
                               .order_at = slots,
                               .first_at = 2 * slots};
-    struct ig_dev_mem *const b[] = {mem_of(g, op->a), vec_of(g, o->vec), g->route.mem, g->weight.mem};
+    struct ig_dev_mem *const b[] = {mem_of(g, op->a), vec_of(g, o->vec), g->route.mem,
+                                    g->weight.mem};
     IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_ROUTE_CHOOSE, &k, err));
     IG_TRY(ig_gpu_launch(g, k, b, 4, &a, sizeof a, 1, g->pass.n, 1, err));
     if (g->pass.n <= IG_GPU_FEW) return INGLE_OK; /* slots are taken as they are */

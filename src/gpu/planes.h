@@ -1,5 +1,6 @@
-/* How a row of a matrix lies on a device. With planes a block is taken apart into its main piece, which kernels read in wide
- * aligned words, and the rest: first all main pieces of the row, then all the rest. Without, the row lies as in the file. */
+/* How a row of a matrix lies on a device. With planes a block is taken apart into its main piece,
+ * which kernels read in wide aligned words, and the rest: first all main pieces of the row, then
+ * all the rest. Without, the row lies as in the file. */
 #ifndef IG_PLANES_H
 #define IG_PLANES_H
 

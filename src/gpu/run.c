@@ -1,9 +1,11 @@
-/* The executor: buffers sized by the plan, what every token of a pass brings with it (ids, positions, rotation tables), and
- * the walk over a part's operations. Everything is queued in order and nothing waits but for results, the staging buffer,
- * and now and then to see whether the run was cancelled.
+/* The executor: buffers sized by the plan, what every token of a pass brings with it (ids,
+ * positions, rotation tables), and the walk over a part's operations. Everything is queued in order
+ * and nothing waits but for results, the staging buffer, and now and then to see whether the run
+ * was cancelled.
  *
- * The subtle thing is that wait: work that is queued cannot be called back, so the walk keeps count of how long what it
- * queued will take, by how long the last took, and lets the device come to rest before that is more than a moment. */
+ * The subtle thing is that wait: work that is queued cannot be called back, so the walk keeps count
+ * of how long what it queued will take, by how long the last took, and lets the device come to rest
+ * before that is more than a moment. */
 #include "gpu/gpu_impl.h"
 
 #include <math.h>
@@ -120,7 +122,8 @@ void ig_gpu_close(struct ig_gpu *g) {
     while (*at && *at != g) at = &(*at)->next;
     if (*at) *at = g->next;
     ig_os_unlock(&g->w->lock);
-    void *all[] = {g->frequency[0], g->frequency[1], g->slope, g->token, g->runs, g->rope, g->bounce, g->stages};
+    void *all[] = {g->frequency[0], g->frequency[1], g->slope,  g->token,
+                   g->runs,         g->rope,         g->bounce, g->stages};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ig_free(g->mem, all[i]);
     ig_free(g->mem, g);
 }
@@ -137,14 +140,15 @@ ingle_status ig_gpu_bounce(struct ig_gpu *g, size_t bytes, ingle_error *err) {
     return INGLE_OK;
 }
 
-/* Buffers [from, to) with `rows(tokens, wanted)` rows each. Only what lies behind a row's width must be zero, and never is
- * written. */
-static ingle_status grow_rows(struct ig_gpu *g, unsigned from, unsigned to, uint32_t tokens, uint32_t wanted,
-                              ingle_error *err) {
+/* Buffers [from, to) with `rows(tokens, wanted)` rows each. Only what lies behind a row's width
+ * must be zero, and never is written. */
+static ingle_status grow_rows(struct ig_gpu *g, unsigned from, unsigned to, uint32_t tokens,
+                              uint32_t wanted, ingle_error *err) {
     for (unsigned i = from; i < to; i++) {
         uint32_t width = g->plan->width[i];
         if (!width) continue;
-        size_t bytes = (size_t)ig_plan_rows(g->plan, i, tokens, wanted) * g->stride[i] * sizeof(float);
+        size_t bytes =
+            (size_t)ig_plan_rows(g->plan, i, tokens, wanted) * g->stride[i] * sizeof(float);
         IG_TRY(ig_gpu_buffer_grow(g->w, &g->buffer[i], bytes, g->stride[i] > width, err));
     }
     return INGLE_OK;
@@ -160,7 +164,8 @@ static ingle_status grow_host(struct ig_gpu *g, uint32_t tokens, ingle_error *er
     g->token = ig_calloc(g->mem, tokens, sizeof *g->token);
     g->runs = ig_calloc(g->mem, tokens, sizeof *g->runs);
     g->rope = ig_calloc(g->mem, tokens, (dims + 1) * sizeof *g->rope);
-    if (!g->token || !g->runs || !g->rope) return ig_fail_memory(err, tokens * (dims + 1) * sizeof *g->rope);
+    if (!g->token || !g->runs || !g->rope)
+        return ig_fail_memory(err, tokens * (dims + 1) * sizeof *g->rope);
     return INGLE_OK;
 }
 
@@ -172,11 +177,11 @@ static ingle_status grow_tokens(struct ig_gpu *g, uint32_t tokens, ingle_error *
     IG_TRY(ig_gpu_buffer_grow(g->w, &g->tokens, tokens * sizeof(struct ig_token), false, err));
     for (int i = 0; i < 2; i++)
         if (g->frequency[i])
-            IG_TRY(ig_gpu_buffer_grow(g->w, &g->table[i], (size_t)tokens * hp->rope[i].dims * sizeof(float),
-                                      false, err));
+            IG_TRY(ig_gpu_buffer_grow(
+                g->w, &g->table[i], (size_t)tokens * hp->rope[i].dims * sizeof(float), false, err));
     if (!hp->n_expert) return INGLE_OK;
-    IG_TRY(ig_gpu_buffer_grow(g->w, &g->route, ((size_t)slots * 2 + hp->n_expert + 1) * sizeof(uint32_t),
-                              false, err));
+    IG_TRY(ig_gpu_buffer_grow(
+        g->w, &g->route, ((size_t)slots * 2 + hp->n_expert + 1) * sizeof(uint32_t), false, err));
     return ig_gpu_buffer_grow(g->w, &g->weight, slots * sizeof(float), false, err);
 }
 
@@ -203,8 +208,8 @@ static uint32_t step_up(uint32_t have, uint32_t want) {
     return n;
 }
 
-/* Room for a pass. Sizes go up in steps so that growth is rare; the two kinds of rows grow apart, so that what was put
- * into one stays when the other grows. */
+/* Room for a pass. Sizes go up in steps so that growth is rare; the two kinds of rows grow apart,
+ * so that what was put into one stays when the other grows. */
 static ingle_status grow(struct ig_gpu *g, uint32_t tokens, uint32_t wanted, ingle_error *err) {
     if (tokens > g->capacity) {
         uint32_t room = step_up(g->capacity, tokens);
@@ -235,7 +240,8 @@ static float temperature(const struct ig_op *op, uint32_t position) {
     return (float)(1 + (double)op->f[0] * ig_det_log(1 + at));
 }
 
-static const struct ig_op *find_op(const struct ig_plan *p, uint32_t from, uint32_t to, enum ig_op_kind kind) {
+static const struct ig_op *find_op(const struct ig_plan *p, uint32_t from, uint32_t to,
+                                   enum ig_op_kind kind) {
     for (uint32_t i = from; i < to; i++)
         if (p->ops[i].kind == kind) return &p->ops[i];
     return NULL;
@@ -250,7 +256,8 @@ static ingle_status send_tokens(struct ig_gpu *g, uint32_t from, uint32_t to, in
                                         .position = t->position,
                                         .temperature = op ? temperature(op, t->position) : 1.0f};
     }
-    return g->w->backend->upload(g->w->device, g->tokens.mem, 0, g->token, n * sizeof *g->token, err);
+    return g->w->backend->upload(g->w->device, g->tokens.mem, 0, g->token, n * sizeof *g->token,
+                                 err);
 }
 
 static ingle_status send_tables(struct ig_gpu *g, ingle_error *err) {
@@ -273,8 +280,8 @@ static void find_runs(struct ig_gpu *g) {
         for (end = i + 1; end < g->pass.n && t[end].cache == t[i].cache &&
                           t[end].position == t[end - 1].position + 1;)
             end++;
-        g->runs[g->n_runs++] =
-            (struct ig_gpu_run_of){.from = i, .n = end - i, .first = t[i].position, .cache = t[i].cache};
+        g->runs[g->n_runs++] = (struct ig_gpu_run_of){
+            .from = i, .n = end - i, .first = t[i].position, .cache = t[i].cache};
     }
 }
 
@@ -345,12 +352,13 @@ static ingle_status run(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_erro
     return status;
 }
 
-ingle_status ig_gpu_run(struct ig_gpu *g, const struct ig_plan_part *part, const struct ig_pass *pass,
-                        ingle_error *err) {
+ingle_status ig_gpu_run(struct ig_gpu *g, const struct ig_plan_part *part,
+                        const struct ig_pass *pass, ingle_error *err) {
     uint32_t end = ig_pass_end(g->plan, pass), to = part->to < end ? part->to : end;
     if (part->from >= to) return INGLE_OK;
     if (ig_gpu_can_run(g->plan, part->from, to) < to)
-        return ig_fail(err, INGLE_UNSUPPORTED, "run it on the CPU", "a part has operations that run on CPUs only");
+        return ig_fail(err, INGLE_UNSUPPORTED, "run it on the CPU",
+                       "a part has operations that run on CPUs only");
     ig_os_lock(&g->w->lock);
     g->pass = *pass;
     g->n_runs = 0;
@@ -363,8 +371,8 @@ ingle_status ig_gpu_run(struct ig_gpu *g, const struct ig_plan_part *part, const
 
 /* ---- Rows in and out ---- */
 
-static ingle_status put_rows(struct ig_gpu *g, unsigned buffer, uint32_t rows, const float *from, size_t stride,
-                             ingle_error *err) {
+static ingle_status put_rows(struct ig_gpu *g, unsigned buffer, uint32_t rows, const float *from,
+                             size_t stride, ingle_error *err) {
     const struct ig_hparams *hp = g->plan->hp;
     uint32_t width = g->plan->width[buffer], own = g->stride[buffer], tokens = rows;
     if (buffer >= IG_B_EX && hp->n_expert_used) tokens = ig_gpu_div(rows, hp->n_expert_used);
@@ -373,12 +381,13 @@ static ingle_status put_rows(struct ig_gpu *g, unsigned buffer, uint32_t rows, c
     IG_TRY(ig_gpu_bounce(g, bytes, err));
     float *to = (float *)(void *)g->bounce;
     memset(to, 0, bytes);
-    for (uint32_t i = 0; i < rows; i++) memcpy(to + (size_t)i * own, from + i * stride, width * sizeof *to);
+    for (uint32_t i = 0; i < rows; i++)
+        memcpy(to + (size_t)i * own, from + i * stride, width * sizeof *to);
     return g->w->backend->upload(g->w->device, g->buffer[buffer].mem, 0, to, bytes, err);
 }
 
-ingle_status ig_gpu_put(struct ig_gpu *g, unsigned buffer, uint32_t rows, const float *from, size_t stride,
-                        ingle_error *err) {
+ingle_status ig_gpu_put(struct ig_gpu *g, unsigned buffer, uint32_t rows, const float *from,
+                        size_t stride, ingle_error *err) {
     if (!rows) return INGLE_OK;
     ig_os_lock(&g->w->lock);
     ingle_status status = put_rows(g, buffer, rows, from, stride, err);
@@ -387,11 +396,13 @@ ingle_status ig_gpu_put(struct ig_gpu *g, unsigned buffer, uint32_t rows, const 
     return status;
 }
 
-static ingle_status get_rows(struct ig_gpu *g, unsigned buffer, uint32_t first, uint32_t rows, float *to,
-                             size_t stride, ingle_error *err) {
-    size_t own = g->stride[buffer], bytes = rows * own * sizeof(float), at = first * own * sizeof(float);
+static ingle_status get_rows(struct ig_gpu *g, unsigned buffer, uint32_t first, uint32_t rows,
+                             float *to, size_t stride, ingle_error *err) {
+    size_t own = g->stride[buffer], bytes = rows * own * sizeof(float),
+           at = first * own * sizeof(float);
     if (!g->buffer[buffer].mem || at + bytes > g->buffer[buffer].bytes)
-        return ig_fail(err, INGLE_INTERNAL, NULL, "%u rows of buffer %u are not there", rows, buffer);
+        return ig_fail(err, INGLE_INTERNAL, NULL, "%u rows of buffer %u are not there", rows,
+                       buffer);
     if (stride == own)
         return g->w->backend->download(g->w->device, g->buffer[buffer].mem, at, to, bytes, err);
     IG_TRY(ig_gpu_bounce(g, bytes, err));

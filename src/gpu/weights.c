@@ -1,10 +1,12 @@
-/* A model's weights on one device: opening and closing the device, the table of what each operation reads, kernels by name,
- * and buffers. Knows where everything that lies on the device is, so that it can give it back at any time.
+/* A model's weights on one device: opening and closing the device, the table of what each operation
+ * reads, kernels by name, and buffers. Knows where everything that lies on the device is, so that
+ * it can give it back at any time.
  *
- * The subtle thing is sharing: tied matrices are one tensor here (found by where they lie in the file), so that they go to
- * the device once. */
+ * The subtle thing is sharing: tied matrices are one tensor here (found by where they lie in the
+ * file), so that they go to the device once. */
 #include "gpu/gpu_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- What operations read ---- */
@@ -44,7 +46,8 @@ static ingle_status survey(struct ig_gpu_weights *w, ingle_error *err) {
     w->ops = ig_calloc(w->mem, n, sizeof *w->ops);
     w->tensors = ig_calloc(w->mem, n * 3, sizeof *w->tensors);
     w->vectors = ig_calloc(w->mem, n * 7, sizeof *w->vectors);
-    if (!w->ops || !w->tensors || !w->vectors) return ig_fail_memory(err, n * 7 * sizeof *w->vectors);
+    if (!w->ops || !w->tensors || !w->vectors)
+        return ig_fail_memory(err, n * 7 * sizeof *w->vectors);
     for (uint32_t i = 0; i < n; i++) survey_op(w, &w->plan->ops[i], &w->ops[i]);
     return INGLE_OK;
 }
@@ -62,8 +65,8 @@ static ingle_status open_parts(struct ig_gpu_weights *w, const struct ig_device_
                                ingle_error *err) {
     w->backend = find_backend(w->info.backend);
     if (!w->backend)
-        return ig_fail(err, INGLE_UNSUPPORTED, "see ingle --list-devices", "there is no backend '%s'",
-                       w->info.backend);
+        return ig_fail(err, INGLE_UNSUPPORTED, "see ingle --list-devices",
+                       "there is no backend '%s'", w->info.backend);
     IG_TRY(survey(w, err));
     return w->backend->open(&w->device, &w->info, config, err);
 }
@@ -183,12 +186,14 @@ void ig_gpu_buffer_free(struct ig_gpu_weights *w, struct ig_gpu_buffer *b) {
     b->bytes = 0;
 }
 
-static ingle_status clear(struct ig_gpu_weights *w, struct ig_dev_mem *m, size_t bytes, ingle_error *err) {
+static ingle_status clear(struct ig_gpu_weights *w, struct ig_dev_mem *m, size_t bytes,
+                          ingle_error *err) {
     size_t piece = bytes < 65536 ? bytes : 65536;
     void *zeros = ig_calloc(w->mem, piece, 1);
     ingle_status status = zeros ? INGLE_OK : ig_fail_memory(err, piece);
     for (size_t at = 0; at < bytes && status == INGLE_OK; at += piece)
-        status = w->backend->upload(w->device, m, at, zeros, bytes - at < piece ? bytes - at : piece, err);
+        status = w->backend->upload(w->device, m, at, zeros,
+                                    bytes - at < piece ? bytes - at : piece, err);
     ig_free(w->mem, zeros);
     return status;
 }
