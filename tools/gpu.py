@@ -200,6 +200,22 @@ def host_files():
     return out
 
 
+def probe_files():
+    """The device parts of all types with the kernel of tests/gpu/test_types.c, in planes and as in files."""
+    have = pieces()
+    probe = strip(read(TOP, "tests", "gpu", "types_probe.k"))
+    books = [have["book_" + b] for b in book_words()]
+    out = {}
+    for suffix, define in (("", ""), (":native", "#define PLANES 0\n")):
+        text = define + "".join([have["prelude"], have["args"], have["math"], have["types"], *books])
+        for t in types():
+            part = have["type_" + t]
+            text += part + probe + 'IG_HOST_ROW("types%s", probe_%s, 64)\n' % (suffix, t)
+            text += "".join("#undef %s\n" % n for n in re.findall(r"#define (\w+)", part))
+        out["types%s.cpp" % suffix.replace(":", "_")] = text
+    return out
+
+
 def write(path, text):
     """Only if it differs, so that nothing is compiled again for nothing."""
     if os.path.exists(path) and read(path) == text:
@@ -219,7 +235,7 @@ def main():
     if args.text:
         sys.stdout.write(compose(args.text))
     elif args.host:
-        files = host_files()
+        files = {**host_files(), **probe_files()}
         for name, text in files.items():
             write(os.path.join(args.host, name), text)
         for old in set(os.listdir(args.host)) - set(files):

@@ -1,6 +1,5 @@
 /* Rows of weights taken apart into planes. Knows of a block type only the two pieces that its room
- * names. Planes begin at multiples of 16 bytes and rows at multiples of 32, whatever the width is.
- */
+ * names; float types have one piece, so packing them is a copy. */
 #include "gpu/planes.h"
 
 #include <string.h>
@@ -18,20 +17,31 @@ struct ig_mat_shape ig_planes_shape(const struct ig_quant *t, uint32_t cols, boo
     return (struct ig_mat_shape){up(rest_at + blocks * rest, 32), 0, main, rest_at, rest};
 }
 
+/* n bytes of every block; with a constant n the copies are plain moves. */
+static inline void pick(uint8_t *to, const uint8_t *from, size_t blocks, size_t step, size_t n) {
+    for (; blocks--; to += n, from += step) memcpy(to, from, n);
+}
+
+/* A plane of `room` bytes. */
+static void plane(uint8_t *to, const uint8_t *from, size_t blocks, size_t step, size_t n,
+                  size_t room) {
+    if (n == step)
+        memcpy(to, from, blocks * n);
+    else if (n == 2)
+        pick(to, from, blocks, step, 2);
+    else if (n == 16)
+        pick(to, from, blocks, step, 16);
+    else if (n == 32)
+        pick(to, from, blocks, step, 32);
+    else
+        pick(to, from, blocks, step, n);
+    memset(to + blocks * n, 0, room - blocks * n);
+}
+
 void ig_planes_pack(const struct ig_quant *t, uint32_t cols, const uint8_t *row, uint8_t *out) {
     struct ig_mat_shape s = ig_planes_shape(t, cols, false);
-    uint32_t blocks = cols / t->block;
-    size_t main_end = (size_t)blocks * t->device.main,
-           rest_end = s.rest_at + (size_t)blocks * t->device.rest;
-    memset(out + main_end, 0, s.rest_at - main_end);
-    memset(out + rest_end, 0, s.row_bytes - rest_end);
-    if (!t->device.rest) {
-        memcpy(out, row, main_end);
-        return;
-    }
-    for (uint32_t b = 0; b < blocks; b++, row += t->bytes) {
-        memcpy(out + (size_t)b * t->device.main, row + t->device.main_at, t->device.main);
-        memcpy(out + s.rest_at + (size_t)b * t->device.rest, row + t->device.rest_at,
-               t->device.rest);
-    }
+    size_t blocks = cols / t->block;
+    plane(out, row + t->device.main_at, blocks, t->bytes, s.main_step, s.rest_at);
+    plane(out + s.rest_at, row + t->device.rest_at, blocks, t->bytes, s.rest_step,
+          s.row_bytes - s.rest_at);
 }
