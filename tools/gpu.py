@@ -113,8 +113,10 @@ def pieces():
         if len(words) == 4:
             out["book_" + name] += pairs_text(name, words)
     for t in types():
-        part = device_part(os.path.join(QUANT, t + ".h"))
-        out["type_" + t] = "#define T(x) %s_##x\n#define K(x) x##_%s\n" % (t, t) + strip(part)
+        part = strip(device_part(os.path.join(QUANT, t + ".h")))
+        number = re.compile(r"^#define T_.*\n", re.M)  # known to all pieces behind the prelude
+        out["numbers_" + t] = "".join(number.findall(part))
+        out["type_" + t] = "#define T(x) %s_##x\n#define K(x) x##_%s\n" % (t, t) + number.sub("", part)
     return out
 
 
@@ -127,7 +129,8 @@ def modules(have):
     for t in types():
         needs = re.search(r"/\*\s*needs:\s*([\w ]+?)\s*\*/", device_part(os.path.join(QUANT, t + ".h")))
         books = ["book_" + b for b in (needs.group(1).split() if needs else [])]
-        out["linear_" + t] = [p for p in ("prelude", "args", "math", "types", *books, "type_" + t, "linear") if p in have]
+        names = ("prelude", "numbers_" + t, "args", "math", "types", *books, "type_" + t, "linear")
+        out["linear_" + t] = [p for p in names if p in have]
     return out
 
 
@@ -204,14 +207,15 @@ def probe_files():
     """The device parts of all types with the kernel of tests/gpu/test_types.c, in planes and as in files."""
     have = pieces()
     probe = strip(read(TOP, "tests", "gpu", "types_probe.k"))
-    books = [have["book_" + b] for b in book_words()]
+    books = "".join(have["book_" + b] for b in book_words())
     out = {}
     for suffix, define in (("", ""), (":native", "#define PLANES 0\n")):
-        text = define + "".join([have["prelude"], have["args"], have["math"], have["types"], *books])
+        text = define + have["prelude"] + have["args"] + books
         for t in types():
-            part = have["type_" + t]
-            text += part + probe + 'IG_HOST_ROW("types%s", probe_%s, 64)\n' % (suffix, t)
-            text += "".join("#undef %s\n" % n for n in re.findall(r"#define (\w+)", part))
+            parts = have["numbers_" + t] + have["types"] + have["type_" + t]
+            text += "namespace of_%s {\n" % t + parts + probe
+            text += 'IG_HOST_ROW("types%s", probe_%s, 64)\n}\n' % (suffix, t)
+            text += "".join("#undef %s\n" % n for n in re.findall(r"^#define (\w+)", parts, flags=re.M))
         out["types%s.cpp" % suffix.replace(":", "_")] = text
     return out
 

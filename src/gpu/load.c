@@ -73,6 +73,7 @@ static bool wrap(struct loader *l, struct ig_gpu_tensor *t, struct ig_gpu_shard 
               end = (p + (uintptr_t)bytes + page - 1) / page * page;
     uint32_t off = (uint32_t)(p - from);
     if (!l->w->native || m->parts || t->n_shards > 1) return false;
+    if (p % 16) return false; /* kernels count on the alignment of blocks */
     if (m->count > 1 && m->stride != (size_t)m->rows * m->row_bytes) return false;
     if (l->w->info.most_alloc && end - from > l->w->info.most_alloc) return false;
     if (l->w->backend->alloc(l->w->device, &s->mem, end - from, (const void *)from, NULL) !=

@@ -19,7 +19,7 @@
  *
  * SUBGROUP is 32 where 32 neighbouring items (ITEM / 32) run together and SG_XOR works, else 0: there is always a way
  * through LOCAL memory. PLANES is 1 where weights were taken apart into aligned planes on their way to the device
- * (weights.h), 0 where they lie as in the file and nothing is aligned: W_LD16, W_LD32, W_LD128 read them either way. */
+ * (planes.h), 0 where they lie as in the file and are aligned as blocks are: W_LD16, W_LD32, W_LD128 read them either way. */
 #ifndef IG_PRELUDE_H
 #define IG_PRELUDE_H
 
@@ -234,7 +234,8 @@ DEVICE i32 ig_dot4(u32 a, u32 b, i32 c) {
 #endif
 
 /* Little-endian reads of weights: `p` is a byte address in a weight buffer. Planes begin at multiples of 16, so a block's
- * piece is aligned to the largest power of two, up to 16, that divides its size (planes.h). The ANY forms need nothing. */
+ * piece is aligned to the largest power of two, up to 16, that divides its size (planes.h). Without planes the same is
+ * true of the block, T_BYTES, but offsets in it count too. The ANY forms need nothing. */
 DEVICE u32 W_LD8(const MEM u8 *p) {
     return p[0];
 }
@@ -265,13 +266,21 @@ DEVICE v4u W_LD128(const MEM u8 *p) {
 }
 #endif
 #else
-#define W_LD16(p) W_LD16_ANY(p)
-#define W_LD32(p) W_LD32_ANY(p)
-DEVICE v4u W_LD128(const MEM u8 *p) {
+DEVICE u32 ig_ld16(const MEM u8 *p, u32 bytes) {
+    return bytes % 2 ? W_LD16_ANY(p) : (u32) * (const MEM u16 *)p;
+}
+DEVICE u32 ig_ld32(const MEM u8 *p, u32 bytes) {
+    return bytes % 4 == 0 ? *(const MEM u32 *)p : ig_ld16(p, bytes) | ig_ld16(p + 2, bytes) << 16;
+}
+DEVICE v4u ig_ld128(const MEM u8 *p, u32 bytes) {
     v4u x;
-    x.x = W_LD32_ANY(p), x.y = W_LD32_ANY(p + 4), x.z = W_LD32_ANY(p + 8), x.w = W_LD32_ANY(p + 12);
+    if (bytes % 16 == 0) return *(const MEM v4u *)p;
+    x.x = ig_ld32(p, bytes), x.y = ig_ld32(p + 4, bytes), x.z = ig_ld32(p + 8, bytes), x.w = ig_ld32(p + 12, bytes);
     return x;
 }
+#define W_LD16(p) ig_ld16(p, T_BYTES)
+#define W_LD32(p) ig_ld32(p, T_BYTES)
+#define W_LD128(p) ig_ld128(p, T_BYTES)
 #endif
 
 #endif
