@@ -99,12 +99,9 @@ static ingle_status leave(struct ig_device *d, ingle_status s) {
     (void)d->cu.cuCtxPopCurrent_v2(&ours); /* what it may tell is a fault of earlier work, which sync tells too */
     return s;
 }
-/* For what cannot fail: it is done whether the context can be entered or not, and what was not entered is not left. */
-static bool enter_anyway(struct ig_device *d) {
+/* For functions that cannot fail. What cannot be entered dies with the context, when close releases it. */
+static bool enter_quietly(struct ig_device *d) {
     return d->cu.cuCtxPushCurrent_v2(d->context) == CU_OK;
-}
-static void leave_if(struct ig_device *d, bool entered) {
-    if (entered) leave(d, INGLE_OK);
 }
 
 /* ---- Open and close ---- */
@@ -116,39 +113,33 @@ static void stop_recording(struct ig_device *d) {
     if (d->cu.cuStreamEndCapture(d->stream, &g) == CU_OK && g) (void)d->cu.cuGraphDestroy(g);
 }
 
-static void free_graph(struct ig_device *d, struct graph *g) {
-    (void)d->cu.cuGraphExecDestroy(g->handle);
+static void free_graph(struct ig_device *d, struct graph *g, bool entered) {
+    if (entered) (void)d->cu.cuGraphExecDestroy(g->handle);
     if (g->next) g->next->link = g->link;
     *g->link = g->next;
     ig_free(d->config.mem, g);
 }
 
-static void free_mem(struct ig_device *d, struct ig_dev_mem *m) {
-    (void)d->cu.cuMemFree_v2(m->at); /* waits for the kernels that use it */
+static void free_mem(struct ig_device *d, struct ig_dev_mem *m, bool entered) {
+    if (entered) (void)d->cu.cuMemFree_v2(m->at); /* waits for the kernels that use it */
     if (m->next) m->next->link = m->link;
     *m->link = m->next;
     ig_free(d->config.mem, m);
 }
 
-static void free_modules(struct ig_device *d) {
+static void free_modules(struct ig_device *d, bool entered) {
     for (struct ig_dev_kernel *k = d->kernels, *next; k; k = next) {
         next = k->next;
         ig_free(d->config.mem, k);
     }
     for (struct module *m = d->modules, *next; m; m = next) {
         next = m->next;
-        (void)d->cu.cuModuleUnload(m->handle);
+        if (entered) (void)d->cu.cuModuleUnload(m->handle);
         ig_free(d->config.mem, m);
     }
 }
 
-/* Whatever the driver answers now, there is nothing to be done about it. */
-static void free_all(struct ig_device *d) {
-    stop_recording(d);
-    if (d->stream) (void)d->cu.cuStreamSynchronize(d->stream);
-    while (d->graphs) free_graph(d, d->graphs);
-    while (d->mems) free_mem(d, d->mems);
-    free_modules(d);
+static void free_queue(struct ig_device *d) {
     for (int i = 0; i < 2; i++) {
         if (d->up[i].read) (void)d->cu.cuEventDestroy_v2(d->up[i].read);
         if (d->up[i].p) (void)d->cu.cuMemFreeHost(d->up[i].p);
@@ -157,14 +148,22 @@ static void free_all(struct ig_device *d) {
     if (d->stream) (void)d->cu.cuStreamDestroy_v2(d->stream);
 }
 
+/* Whatever the driver answers now, there is nothing to be done about it. */
 static void cuda_close(struct ig_device *d) {
     if (!d) return;
-    if (d->retained) {
-        bool entered = enter_anyway(d);
-        free_all(d);
-        leave_if(d, entered);
-        (void)d->cu.cuDevicePrimaryCtxRelease(d->device);
+    bool entered = d->retained && enter_quietly(d);
+    if (entered) {
+        stop_recording(d);
+        if (d->stream) (void)d->cu.cuStreamSynchronize(d->stream);
     }
+    while (d->graphs) free_graph(d, d->graphs, entered);
+    while (d->mems) free_mem(d, d->mems, entered);
+    free_modules(d, entered);
+    if (entered) {
+        free_queue(d);
+        leave(d, INGLE_OK);
+    }
+    if (d->retained) (void)d->cu.cuDevicePrimaryCtxRelease(d->device);
     ig_free(d->config.mem, d);
 }
 
@@ -299,10 +298,9 @@ static ingle_status cuda_copy(struct ig_device *d, struct ig_dev_mem *from, size
 }
 
 static void cuda_free(struct ig_device *d, struct ig_dev_mem *m) {
-    if (!m) return;
-    bool entered = enter_anyway(d);
-    free_mem(d, m);
-    leave_if(d, entered);
+    if (!m || !enter_quietly(d)) return;
+    free_mem(d, m, true);
+    leave(d, INGLE_OK);
 }
 
 static ingle_status new_mem(struct ig_device *d, struct ig_dev_mem *m, const void *content,
@@ -328,7 +326,7 @@ static ingle_status cuda_alloc(struct ig_device *d, struct ig_dev_mem **out, siz
     ingle_status s = enter(d, err);
     if (s == INGLE_OK) {
         s = new_mem(d, m, wrap, err);
-        if (s != INGLE_OK && m->link) free_mem(d, m), m = NULL;
+        if (s != INGLE_OK && m->link) free_mem(d, m, true), m = NULL;
         leave(d, s);
     }
     if (s == INGLE_OK)
@@ -507,10 +505,9 @@ static ingle_status cuda_replay(struct ig_device *d, void *graph, ingle_error *e
 }
 
 static void cuda_graph_free(struct ig_device *d, void *graph) {
-    if (!graph) return;
-    bool entered = enter_anyway(d);
-    free_graph(d, graph);
-    leave_if(d, entered);
+    if (!graph || !enter_quietly(d)) return;
+    free_graph(d, graph, true);
+    leave(d, INGLE_OK);
 }
 
 const struct ig_backend ig_backend_cuda = {
