@@ -209,7 +209,7 @@ def probe_files():
     probe = strip(read(TOP, "tests", "gpu", "types_probe.k"))
     books = "".join(have["book_" + b] for b in book_words())
     out = {}
-    for suffix, define in (("", ""), (":native", "#define PLANES 0\n")):
+    for suffix, define in (("", ""), (":sub", "#define IG_SUBGROUP 32\n"), (":native", "#define PLANES 0\n")):
         text = define + have["prelude"] + have["args"] + books
         for t in types():
             parts = have["numbers_" + t] + have["types"] + have["type_" + t]

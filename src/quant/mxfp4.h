@@ -42,14 +42,10 @@ DEVICE void mxfp4_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRI
     u32 w[4];
     (void)r, (void)g;
     ig_words4(m, w);
-    q[0] = ig_e2m1(w[0]);
-    q[1] = ig_e2m1(w[1]);
-    q[2] = ig_e2m1(w[2]);
-    q[3] = ig_e2m1(w[3]);
-    q[4] = ig_e2m1(w[0] >> 4);
-    q[5] = ig_e2m1(w[1] >> 4);
-    q[6] = ig_e2m1(w[2] >> 4);
-    q[7] = ig_e2m1(w[3] >> 4);
+    ig_e2m1(w[0], q, q + 4);
+    ig_e2m1(w[1], q + 1, q + 5);
+    ig_e2m1(w[2], q + 2, q + 6);
+    ig_e2m1(w[3], q + 3, q + 7);
     ig_plain(s, mn);
 }
 DEVICE f32 mxfp4_d(const MEM u8 *m, const MEM u8 *r, u32 u) {

@@ -46,14 +46,10 @@ DEVICE void nvfp4_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRI
     u32 w[4];
     (void)r;
     ig_words4(m + 16 * g, w);
-    q[0] = ig_e2m1(w[0]);
-    q[1] = ig_e2m1(w[1]);
-    q[2] = ig_e2m1(w[0] >> 4);
-    q[3] = ig_e2m1(w[1] >> 4);
-    q[4] = ig_e2m1(w[2]);
-    q[5] = ig_e2m1(w[3]);
-    q[6] = ig_e2m1(w[2] >> 4);
-    q[7] = ig_e2m1(w[3] >> 4);
+    ig_e2m1(w[0], q, q + 2);
+    ig_e2m1(w[1], q + 1, q + 3);
+    ig_e2m1(w[2], q + 4, q + 6);
+    ig_e2m1(w[3], q + 5, q + 7);
     ig_plain(s, mn);
 }
 DEVICE f32 nvfp4_d(const MEM u8 *m, const MEM u8 *r, u32 u) {

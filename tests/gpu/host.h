@@ -64,6 +64,13 @@ DEVICE f32 AS_F32(u32 u) {
 #define SUBGROUP 32
 #define SG_XOR_F(x, m) AS_F32(ig_host_exchange(AS_U32(x), m))
 #define SG_XOR_I(x, m) ((i32)ig_host_exchange((u32)(x), m))
+DEVICE u32 PERMUTE(u32 a, u32 b, u32 which) { /* as CUDA's */
+    u64 both = (u64)b << 32 | a;
+    u32 d = 0;
+    for (u32 i = 0; i < 4; i++) d |= (u32)(both >> 8 * (which >> 4 * i & 7) & 255) << 8 * i;
+    return d;
+}
+#define PERMUTE PERMUTE
 #endif
 
 /* ---- The table of kernels: a file of a module ends with a row for each of its kernels ---- */
