@@ -9,28 +9,56 @@ static void put_text(const struct ig_json *j, const char *key) {
     cli_put_safe(s.p, s.n);
 }
 
+static double number(const struct ig_json *j, const char *key) {
+    return ig_json_f64(ig_json_get(j, key), 0);
+}
+
+static void put_facts(const struct ig_json *d) {
+    if (ig_str_is(ig_json_str(ig_json_get(d, "kind"), ""), "cpu")) {
+        cli_putf(", %.0f cores, %.0f threads, %.1f GB, kernels ", number(d, "cores"),
+                 number(d, "threads"), number(d, "memory_bytes") / 1e9);
+        put_text(d, "kernels");
+        return;
+    }
+    cli_putf(", %.1f GB%s, driver ", number(d, "memory_bytes") / 1e9,
+             ig_json_bool(ig_json_get(d, "unified"), false) ? " shared with the processor" : "");
+    put_text(d, "driver");
+}
+
 static void put_devices(const struct ig_json *list) {
     for (const struct ig_json *d = list->child; d; d = d->next) {
         bool usable = ig_json_bool(ig_json_get(d, "usable"), false);
-        cli_putf("%-8s ", usable ? "usable" : "not used");
+        bool automatic = ig_json_bool(ig_json_get(d, "automatic"), usable);
+        struct ig_str id = ig_json_str(ig_json_get(d, "id"), "");
+        cli_putf("%-9s %-8.*s ",
+                 !usable     ? "not used"
+                 : automatic ? "usable"
+                             : "on demand",
+                 (int)id.n, id.p);
         put_text(d, "name");
-        if (usable) {
-            cli_putf(", %lld cores, %lld threads, %.1f GB, kernels ",
-                     (long long)ig_json_i64(ig_json_get(d, "cores"), 0),
-                     (long long)ig_json_i64(ig_json_get(d, "threads"), 0),
-                     ig_json_f64(ig_json_get(d, "memory_bytes"), 0) / 1e9);
-            put_text(d, "kernels");
-        } else {
-            cli_putz(": ");
+        put_facts(d);
+        if (ig_json_str(ig_json_get(d, "reason"), "").n) {
+            cli_putz("\n          ");
             put_text(d, "reason");
         }
         cli_putz("\n");
     }
 }
 
+/* Drivers that are not there. */
+static void put_backends(const struct ig_json *list) {
+    for (const struct ig_json *b = list ? list->child : NULL; b; b = b->next) {
+        struct ig_str name = ig_json_str(ig_json_get(b, "name"), "");
+        if (!ig_json_str(ig_json_get(b, "reason"), "").n) continue;
+        cli_putf("%-9s %-8.*s ", "no driver", (int)name.n, name.p);
+        put_text(b, "reason");
+        cli_putz("\n");
+    }
+}
+
 static void put_model(const struct ig_json *m) {
     if (!ig_json_is(m, IG_JSON_OBJECT)) return;
-    cli_putz("model    ");
+    cli_putf("%-9s ", "model");
     put_text(m, "path");
     cli_putf(", %.2f GB of weights, needs %.2f GB with its context: %s\n",
              ig_json_f64(ig_json_get(m, "weights_bytes"), 0) / 1e9,
@@ -38,12 +66,31 @@ static void put_model(const struct ig_json *m) {
              ig_json_bool(ig_json_get(m, "fits"), false) ? "fits" : "does not fit");
 }
 
+static void put_device_speeds(const struct ig_json *list) {
+    for (const struct ig_json *d = list ? list->child : NULL; d; d = d->next) {
+        struct ig_str id = ig_json_str(ig_json_get(d, "id"), "");
+        double limit = number(d, "tokens_per_second_limit");
+        if (number(d, "memory_bytes_per_second") <= 0) continue;
+        cli_putf(
+            "%-9.*s %.1f GB/s in its memory, %.1f GB/s from the processor's, %.1f us a command",
+            (int)id.n, id.p, number(d, "memory_bytes_per_second") / 1e9,
+            number(d, "upload_bytes_per_second") / 1e9, number(d, "launch_seconds") * 1e6);
+        if (limit > 0)
+            cli_putf(": at most %.0f tokens/s with the %.0f %% of the model that fit", limit,
+                     100 * number(d, "model_share"));
+        cli_putz("\n");
+    }
+}
+
 static void put_speed(const struct ig_json *s) {
-    double bytes = ig_json_f64(ig_json_get(s, "memory_bytes_per_second"), 0);
-    double limit = ig_json_f64(ig_json_get(s, "tokens_per_second_limit"), 0);
-    if (bytes > 0) cli_putf("memory   %.1f GB/s read by all threads\n", bytes / 1e9);
+    double bytes = number(s, "memory_bytes_per_second");
+    double limit = number(s, "tokens_per_second_limit");
+    if (bytes > 0) cli_putf("%-9s %.1f GB/s read by all threads", "memory", bytes / 1e9);
     if (limit > 0)
-        cli_putf("speed    at most %.0f tokens/s with the memory as busy as it is now\n", limit);
+        cli_putf(": at most %.0f tokens/s on the processor with the memory as busy as it is now",
+                 limit);
+    if (bytes > 0) cli_putz("\n");
+    put_device_speeds(ig_json_get(s, "devices"));
 }
 
 static void put_problems(const struct ig_json *list) {
@@ -70,6 +117,7 @@ static void put_report(const struct ig_json *j) {
     cli_putf(", %.1f GB of memory free\n\n",
              ig_json_f64(ig_json_get(system, "memory_available_bytes"), 0) / 1e9);
     put_devices(ig_json_get(j, "devices"));
+    put_backends(ig_json_get(j, "backends"));
     put_model(ig_json_get(j, "model"));
     put_speed(ig_json_get(j, "speed"));
     put_problems(ig_json_get(j, "problems"));

@@ -30,6 +30,7 @@ static int run(struct cli *c, int argc, char **argv) {
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) name = "version";
     if (strcmp(name, "--stdio") == 0) name = "stdio";
+    if (strcmp(name, "--list-devices") == 0) name = "devices";
     c->command = cli_find_command(name);
     if (!c->command) return 64;
     if (ingle_options_new(&c->options, &c->err) != INGLE_OK) return cli_fail(&c->err);

@@ -1,7 +1,9 @@
-/* What this machine can do, and why not more: the device list and the report of `ingle doctor`.
+/* What this machine can do, and why not more: the report of `ingle doctor`.
  * Nothing here changes how a model is run. The speed is the measured memory bandwidth divided by
- * the bytes a token needs: a limit that decoding comes near, not a promise. */
+ * the bytes a token needs: a limit that decoding comes near, not a promise. A device's part of that
+ * is what of the model its memory holds; the rest is counted at the CPU's speed. */
 #include "cpu/kernels.h"
+#include "engine/devices.h"
 #include "engine/model.h"
 #include "kv/cache.h"
 #include "os/os.h"
@@ -12,6 +14,7 @@ enum {
     PROBE_BYTES = 96 << 20, /* beyond the caches of desktop processors */
     PROBE_THREADS = 16,
     LEAST_MEMORY = 1 << 30, /* no probe on a machine with less to spare */
+    DEVICE_SECONDS = 3,     /* for all devices together */
     NAME = 128
 };
 
@@ -23,58 +26,6 @@ enum {
 #define ARCH "other"
 #endif
 
-/* ---- Devices ---- */
-
-/* GPU drivers whose presence is worth a word: a user who has one asks why it is idle. */
-static const struct {
-    const char *id, *name, *library[3];
-} drivers[] = {
-    {"cuda", "CUDA driver", {"libcuda.so.1", "nvcuda.dll", NULL}},
-    {"opencl", "OpenCL driver", {"libOpenCL.so.1", "OpenCL.dll", NULL}},
-    {"metal", "Metal", {"/System/Library/Frameworks/Metal.framework/Metal", NULL, NULL}},
-};
-
-static bool has_driver(const char *const library[3]) {
-    for (int i = 0; i < 3 && library[i]; i++) {
-        void *lib = ig_os_dl_open(library[i]);
-        ig_os_dl_close(lib);
-        if (lib) return true;
-    }
-    return false;
-}
-
-static void put_cpu(struct ig_buf *b, const char *kernels) {
-    char name[NAME];
-    ig_os_cpu_name(name, sizeof name);
-    ig_buf_z(b, "{\"id\":\"cpu\",\"kind\":\"cpu\",\"name\":");
-    ig_json_put_str(b, ig_str_of(name[0] ? name : ARCH));
-    ig_buf_f(b, ",\"threads\":%u,\"cores\":%u,\"memory_bytes\":%llu,\"kernels\":\"%s\"",
-             ig_os_cpu_count(), ig_os_core_count(), (unsigned long long)ig_os_memory_total(),
-             kernels);
-    ig_buf_z(b, ",\"usable\":true,\"reason\":\"\"}");
-}
-
-enum { DRIVERS = sizeof drivers / sizeof *drivers };
-
-static void find_drivers(bool found[DRIVERS]) {
-    for (size_t i = 0; i < DRIVERS; i++) found[i] = has_driver(drivers[i].library);
-}
-
-static void put_devices(struct ig_buf *b, const char *kernels, const bool found[DRIVERS]) {
-    ig_buf_ch(b, '[');
-    put_cpu(b, kernels);
-    for (size_t i = 0; i < DRIVERS; i++) {
-        if (!found[i]) continue;
-        ig_buf_f(
-            b,
-            ",{\"id\":\"%s\",\"kind\":\"gpu\",\"name\":\"%s\",\"threads\":0,\"memory_bytes\":0,"
-            "\"kernels\":\"\",\"usable\":false,\"reason\":\"the driver is here, but this version "
-            "of ingle computes on the CPU only\"}",
-            drivers[i].id, drivers[i].name);
-    }
-    ig_buf_ch(b, ']');
-}
-
 static ingle_status push(struct ig_buf *b, ingle_text_fn fn, void *ud, ingle_error *err) {
     ingle_status status = INGLE_OK;
     if (b->failed)
@@ -83,16 +34,6 @@ static ingle_status push(struct ig_buf *b, ingle_text_fn fn, void *ud, ingle_err
         status = ig_fail(err, INGLE_CANCELLED, NULL, "stopped by the caller");
     ig_buf_free(b);
     return status;
-}
-
-ingle_status ingle_devices(ingle_text_fn fn, void *ud, ingle_error *err) {
-    struct ig_mem mem = {0};
-    struct ig_buf b = {.mem = &mem};
-    if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_devices: fn is NULL");
-    bool found[DRIVERS];
-    find_drivers(found);
-    put_devices(&b, ig_kernels_choose("auto")->name, found);
-    return push(&b, fn, ud, err);
 }
 
 /* ---- Bandwidth ---- */
@@ -159,10 +100,12 @@ static double measure_bandwidth(struct ig_mem *mem, unsigned threads) {
 /* ---- Report ---- */
 
 struct report {
+    struct ig_mem *mem;
     const struct ingle_model *m;
     const ingle_options *options;
     const char *kernels;
-    bool drivers[DRIVERS]; /* found */
+    struct ig_device_list *devices;
+    struct ig_device_speed *speeds; /* [devices->n] */
     unsigned threads;
     uint64_t total, available, needed, per_token;
     double bandwidth;
@@ -219,19 +162,62 @@ static void survey_model(struct report *r) {
                     "the model has no chat template");
 }
 
-static void survey_machine(struct report *r) {
-    for (size_t i = 0; i < DRIVERS; i++)
-        if (r->drivers[i]) {
-            char what[96];
-            snprintf(what, sizeof what, "%s found, but not used", drivers[i].name);
-            add_problem(r, "note", "this version of ingle computes on the CPU only", what);
+/* A GPU that nothing here can compute on because its driver is missing. */
+static void survey_drivers(struct report *r) {
+    static const struct {
+        unsigned vendor;
+        const char *severity, *what, *hint;
+    } makers[] = {
+        {0x10de, "warning",
+         "an NVIDIA GPU is in this machine, but no driver that could compute on it",
+         "install NVIDIA's own driver; in a container, give it the GPU"},
+        {0x1002, "warning", "an AMD GPU is in this machine, but no driver that could compute on it",
+         "install ROCm's OpenCL (rocm-opencl-runtime) or Mesa's rusticl"},
+        {0x8086, "note", "an Intel GPU is in this machine, but no driver that could compute on it",
+         "install Intel's OpenCL (intel-opencl-icd)"},
+    };
+    for (uint32_t i = 0; i < r->devices->n; i++)
+        if (!r->devices->device[i].software) return; /* it has its own reason */
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+        if (ig_os_has_gpu(makers[i].vendor))
+            add_problem(r, makers[i].severity, makers[i].hint, makers[i].what);
+}
+
+static void survey_devices(struct report *r) {
+    char what[512], id[32];
+    for (uint32_t i = 0; i < r->devices->n; i++) {
+        const struct ig_device_info *d = &r->devices->device[i];
+        ig_device_id(d, id);
+        if (!d->usable) {
+            snprintf(what, sizeof what, "%s (%s) is not used: %s", id, d->name, d->why);
+            add_problem(r, "warning", "see docs/gpu.md", what);
+        } else if (r->speeds[i].why[0]) {
+            snprintf(what, sizeof what, "%s (%s) failed when it was tried: %s", id, d->name,
+                     r->speeds[i].why);
+            add_problem(r, "error", "update its driver; until then ingle computes on the CPU",
+                        what);
         }
+    }
+}
+
+static void survey_machine(struct report *r) {
+    survey_drivers(r);
+    survey_devices(r);
     if (!strcmp(r->kernels, "scalar"))
         add_problem(r, "warning", "a processor with AVX2 is many times faster",
                     "only the portable kernels run on this processor");
     if (r->threads < 2)
         add_problem(r, "note", "allow the process more processors",
                     "only one thread may be used (affinity or container limit)");
+}
+
+static void measure_devices(struct report *r) {
+    unsigned usable = 0;
+    for (uint32_t i = 0; i < r->devices->n; i++) usable += r->devices->device[i].usable;
+    for (uint32_t i = 0; i < r->devices->n; i++)
+        if (r->devices->device[i].usable)
+            ig_device_measure(r->mem, &r->devices->device[i], (double)DEVICE_SECONDS / usable / 2,
+                              &r->speeds[i]);
 }
 
 static void put_model(const struct report *r, struct ig_buf *b) {
@@ -246,6 +232,63 @@ static void put_model(const struct report *r, struct ig_buf *b) {
              (unsigned long long)r->needed, r->total && r->needed > r->total ? "false" : "true");
 }
 
+/* What each backend found, or why nothing. */
+static void put_backends(const struct report *r, struct ig_buf *b) {
+    static const char *const names[] = {"cuda", "metal", "opencl"};
+    ig_buf_z(b, ",\"backends\":[");
+    for (int i = 0; i < 3; i++) {
+        unsigned n = 0;
+        for (uint32_t j = 0; j < r->devices->n; j++)
+            n += !strcmp(r->devices->device[j].backend, names[i]);
+        ig_buf_f(b, "%s{\"name\":\"%s\",\"devices\":%u,\"reason\":", i ? "," : "", names[i], n);
+        ig_json_put_str(b, ig_str_of(r->devices->why[i]));
+        ig_buf_ch(b, '}');
+    }
+    ig_buf_ch(b, ']');
+}
+
+/* Of the model, the part that a device's memory holds: 0 to 1. */
+static double share_on(const struct report *r, const struct ig_device_info *d) {
+    double left = 0.9 * (double)(d->memory_free ? d->memory_free : d->memory);
+    if (d->unified && r->available && left > (double)r->available) left = (double)r->available;
+    return !r->needed || left >= (double)r->needed ? 1 : left / (double)r->needed;
+}
+
+static double tokens_on(const struct report *r, const struct ig_device_speed *s, double share) {
+    double bytes = (double)r->per_token, seconds = 0;
+    if (!r->per_token || s->memory <= 0 || (share < 1 && r->bandwidth <= 0)) return 0;
+    seconds = share * bytes / s->memory + share * s->launch * (double)r->m->plan.n_ops;
+    if (share < 1) seconds += (1 - share) * bytes / r->bandwidth;
+    return 1 / seconds;
+}
+
+static void put_speeds(const struct report *r, struct ig_buf *b) {
+    bool first = true;
+    ig_buf_z(b, ",\"devices\":[");
+    for (uint32_t i = 0; i < r->devices->n; i++) {
+        const struct ig_device_speed *s = &r->speeds[i];
+        char id[32];
+        if (!r->devices->device[i].usable) continue;
+        double share = share_on(r, &r->devices->device[i]);
+        ig_device_id(&r->devices->device[i], id);
+        ig_buf_f(b, "%s{\"id\":\"%s\",\"memory_bytes_per_second\":", first ? "" : ",", id);
+        ig_json_put_f64(b, s->memory);
+        ig_buf_z(b, ",\"upload_bytes_per_second\":");
+        ig_json_put_f64(b, s->upload);
+        ig_buf_z(b, ",\"launch_seconds\":");
+        ig_json_put_f64(b, s->launch);
+        ig_buf_z(b, ",\"model_share\":");
+        ig_json_put_f64(b, r->m ? share : 0);
+        ig_buf_z(b, ",\"tokens_per_second_limit\":");
+        ig_json_put_f64(b, r->m ? tokens_on(r, s, share) : 0);
+        ig_buf_z(b, ",\"reason\":");
+        ig_json_put_str(b, ig_str_of(s->why));
+        ig_buf_ch(b, '}');
+        first = false;
+    }
+    ig_buf_ch(b, ']');
+}
+
 static void put_report(const struct report *r, struct ig_buf *b) {
     char name[NAME];
     ig_os_cpu_name(name, sizeof name);
@@ -255,7 +298,8 @@ static void put_report(const struct report *r, struct ig_buf *b) {
     ig_buf_f(b, ",\"threads\":%u,\"memory_bytes\":%llu,\"memory_available_bytes\":%llu}",
              r->threads, (unsigned long long)r->total, (unsigned long long)r->available);
     ig_buf_z(b, ",\"devices\":");
-    put_devices(b, r->kernels, r->drivers);
+    ig_devices_json(b, r->kernels, r->devices);
+    put_backends(r, b);
     ig_buf_z(b, ",\"model\":");
     put_model(r, b);
     ig_buf_z(b, ",\"speed\":{\"memory_bytes_per_second\":");
@@ -263,29 +307,42 @@ static void put_report(const struct report *r, struct ig_buf *b) {
     ig_buf_f(b, ",\"model_bytes_per_token\":%llu,\"tokens_per_second_limit\":",
              (unsigned long long)r->per_token);
     ig_json_put_f64(b, r->per_token ? r->bandwidth / (double)r->per_token : 0);
+    put_speeds(r, b);
     ig_buf_z(b, "},\"problems\":[");
     ig_buf_str(b, ig_buf_view(&r->problems));
     ig_buf_z(b, "]}");
     if (r->problems.failed) b->failed = true;
 }
 
+static ingle_status make_report(struct report *r, ingle_text_fn fn, void *ud, ingle_error *err) {
+    struct ig_buf b = {.mem = r->mem};
+    ig_devices_list(r->devices);
+    if (r->m) survey_model(r);
+    r->bandwidth = measure_bandwidth(r->mem, r->threads);
+    measure_devices(r);
+    survey_machine(r);
+    put_report(r, &b);
+    ig_buf_free(&r->problems);
+    return push(&b, fn, ud, err);
+}
+
 ingle_status ingle_doctor(const ingle_model *m, const ingle_options *options, ingle_text_fn fn,
                           void *ud, ingle_error *err) {
     struct ig_mem mem = {0};
-    struct ig_buf b = {.mem = &mem};
     if (!fn) return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_doctor: fn is NULL");
-    struct report r = {.m = m,
+    struct report r = {.mem = &mem,
+                       .m = m,
                        .options = options,
+                       .devices = ig_alloc(&mem, sizeof *r.devices),
+                       .speeds = ig_calloc(&mem, IG_DEVICE_MOST, sizeof *r.speeds),
                        .kernels = ig_kernels_choose("auto")->name,
                        .threads = ig_os_core_count(),
                        .total = ig_os_memory_total(),
                        .available = ig_os_memory_available(),
                        .problems = {.mem = &mem}};
-    find_drivers(r.drivers);
-    if (m) survey_model(&r);
-    survey_machine(&r);
-    r.bandwidth = measure_bandwidth(&mem, r.threads);
-    put_report(&r, &b);
-    ig_buf_free(&r.problems);
-    return push(&b, fn, ud, err);
+    ingle_status st = r.devices && r.speeds ? make_report(&r, fn, ud, err)
+                                            : ig_fail_memory(err, sizeof *r.devices);
+    ig_free(&mem, r.speeds);
+    ig_free(&mem, r.devices);
+    return st;
 }

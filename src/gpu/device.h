@@ -35,7 +35,7 @@ struct ig_device_info {
 struct ig_device_list {
     struct ig_device_info device[IG_DEVICE_MOST];
     uint32_t n;
-    char why[3][256]; /* by backend, in the order of ig_backend_at */
+    char why[3][256]; /* of cuda, metal, opencl */
 };
 
 struct ig_device;  /* opened; private to the driver */

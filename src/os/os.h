@@ -66,6 +66,8 @@ unsigned ig_os_cpu_count(void);
 unsigned ig_os_core_count(void);
 /* Name of the processor as the system tells it, "" if it does not. */
 void ig_os_cpu_name(char *out, size_t cap);
+/* Is there a graphics processor of this PCI vendor? False where the system does not tell. */
+bool ig_os_has_gpu(unsigned vendor);
 /* "linux", "macos", "windows", ...; static. */
 const char *ig_os_name(void);
 uint64_t ig_os_memory_available(void); /* bytes that could be used without swapping, 0 if unknown */

@@ -14,5 +14,7 @@ void ig_os_flush_folder_of(
  * up), told by the files under `root` as Linux has them under /sys. At least 1. */
 enum { IG_OS_MOST_CPUS = 8192 };
 unsigned ig_os_count_cores(const char *root, uint8_t *mine, unsigned cap);
+/* ig_os_has_gpu with another folder in the place of /sys. */
+bool ig_os_find_gpu(const char *root, unsigned vendor);
 
 #endif

@@ -482,6 +482,11 @@ const char *ig_os_name(void) {
     return "windows";
 }
 
+bool ig_os_has_gpu(unsigned vendor) {
+    (void)vendor;
+    return false;
+}
+
 void ig_os_thread_background(void) {
     SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);
 }

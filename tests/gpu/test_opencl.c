@@ -509,6 +509,27 @@ static void devices_are_ordered(void **state) {
     assert_string_equal(ig_backend_at(n - 1)->name, "opencl");
 }
 
+/* Names that the loader has to search for, as on a machine without any driver. */
+static void no_driver_costs_little(void **state) {
+    static struct ig_device_list l;
+    double best = 1;
+    (void)state;
+    setenv("INGLE_OPENCL", "libingle-no-opencl.so.1", 1);
+    setenv("INGLE_CUDA", "libingle-no-cuda.so.1", 1);
+    for (int i = 0; i < 20; i++) {
+        double start = ig_os_seconds();
+        ig_devices_list(&l);
+        double took = ig_os_seconds() - start;
+        if (took < best) best = took;
+        assert_int_equal(l.n, 0);
+        assert_true(l.why[0][0] && l.why[1][0] && l.why[2][0]);
+    }
+    setenv("INGLE_OPENCL", FAULT_CL, 1);
+    unsetenv("INGLE_CUDA");
+    printf("listing without a driver: %.0f us\n", best * 1e6);
+    assert_true(best < 1e-3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_tell_what_they_are),
@@ -524,6 +545,7 @@ int main(void) {
         cmocka_unit_test(host_memory_ends),
         cmocka_unit_test(a_device_that_left),
         cmocka_unit_test(devices_are_ordered),
+        cmocka_unit_test(no_driver_costs_little),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

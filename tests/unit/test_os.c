@@ -355,6 +355,21 @@ static void test_cores_of_arm(void **state) {
     assert_in_range(ig_os_core_count(), 1, ig_os_cpu_count());
 }
 
+static void test_gpus(void **state) {
+    (void)state;
+    assert_false(ig_os_find_gpu(folder, 0x10de)); /* no such folder */
+    sys_file("bus/pci/devices/0000:00:1f.0/class", "0x060100\n");
+    sys_file("bus/pci/devices/0000:00:1f.0/vendor", "0x8086\n"); /* a bridge */
+    sys_file("bus/pci/devices/0000:01:00.0/class", "0x030000\n");
+    sys_file("bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
+    sys_file("bus/pci/devices/0000:02:00.0/class", "0x120000\n");
+    sys_file("bus/pci/devices/0000:02:00.0/vendor", "0x1002\n");
+    assert_true(ig_os_find_gpu(folder, 0x10de));
+    assert_true(ig_os_find_gpu(folder, 0x1002));
+    assert_false(ig_os_find_gpu(folder, 0x8086));
+    (void)ig_os_has_gpu(0x10de);
+}
+
 static void test_dl(void **state) {
     (void)state;
     assert_null(ig_os_dl_open("libingle-no-such-library.so.9"));
@@ -387,6 +402,7 @@ int main(void) {
 #endif
         cmocka_unit_test_setup_teardown(test_cores, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cores_of_arm, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gpus, setup, teardown),
         cmocka_unit_test(test_dl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -476,17 +476,21 @@ unsafe extern "C" {
     ) -> ingle_status;
     /// Bytes this session holds for KV and scratch.
     pub fn ingle_session_bytes(s: *const ingle_session) -> usize;
-    /// Pushes a JSON array of what this machine could compute on, usable ones first: {"id": "cpu", "kind": "cpu" or "gpu", "name",
-    /// "threads", "cores": physical performance cores, the default number of threads (CPU only), "memory_bytes",
-    /// "kernels": instruction set, "usable": bool, "reason": why not, else ""}.
+    /// Pushes a JSON array of what this machine could compute on, the CPU first, then GPUs, best first: {"id": "cpu" or "cuda0",
+    /// "kind": "cpu" or "gpu", "name", "threads", "cores": physical performance cores, the default number of threads (CPU only),
+    /// "memory_bytes", "kernels": instruction set (CPU only), "usable": bool, "automatic": may be chosen without being named,
+    /// "reason": why it is not usable or not automatic, else ""}, and for GPUs "backend": "cuda", "metal" or "opencl", "driver",
+    /// "units", "memory_free_bytes", "software": computes on the CPU, "unified": shares the CPU's memory. Opens the drivers.
     pub fn ingle_devices(
         r#fn: ingle_text_fn,
         ud: *mut c_void,
         err: *mut ingle_error,
     ) -> ingle_status;
-    /// Pushes a JSON report: {"version", "system", "devices", "model": what `m` needs and whether it fits (null without a model),
-    /// "speed": measured memory bandwidth and the tokens a second it allows, "problems": \[{"severity": "error", "warning" or "note",
-    /// "what", "hint"}\]}. Measures for about 100 ms. `m` and `options` may be NULL.
+    /// Pushes a JSON report: {"version", "system", "devices", "backends": \[{"name", "devices": how many, "reason": why none}\],
+    /// "model": what `m` needs and whether it fits (null without a model), "speed": measured memory bandwidth and the tokens a
+    /// second it allows, for the CPU and under "devices" for each usable GPU with the share of the model that its memory holds,
+    /// "problems": \[{"severity": "error", "warning" or "note", "what", "hint"}\]}. Measures for about 100 ms, and up to three seconds
+    /// where there are GPUs. `m` and `options` may be NULL.
     pub fn ingle_doctor(
         m: *const ingle_model,
         options: *const ingle_options,
