@@ -1,6 +1,7 @@
-/* Linear layers and embeddings on devices (linear.k) against the scalar CPU: the same bits, for every block type, with
- * random and with extreme blocks, whatever the shape, with bias, scale and experts. On the host devices of host.cpp, and on
- * whatever OpenCL finds (PoCL in CI). An argument names the one type to try. */
+/* Linear layers and embeddings on devices (linear.k) against the scalar CPU: the same bits, for
+ * every block type, with random and with extreme blocks, whatever the shape, with bias, scale and
+ * experts. On the host devices of host.cpp, and on whatever OpenCL finds (PoCL in CI). An argument
+ * names the one type to try. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +48,8 @@ static void *room(size_t n) {
 static const char *file_name(const struct ig_quant *t) {
     static char name[32];
     size_t i = 0;
-    for (; t->name[i]; i++) name[i] = (char)(t->name[i] >= 'A' && t->name[i] <= 'Z' ? t->name[i] + 32 : t->name[i]);
+    for (; t->name[i]; i++)
+        name[i] = (char)(t->name[i] >= 'A' && t->name[i] <= 'Z' ? t->name[i] + 32 : t->name[i]);
     name[i] = 0;
     return name;
 }
@@ -67,8 +69,10 @@ static uint8_t *make_weights(const struct ig_quant *t, size_t blocks) {
     for (size_t i = 0; i < blocks; i++) {
         uint8_t *b = w + i * t->bytes;
         for (int tries = 0; !tries || !finite_block(t, b); tries++) {
-            int fill = next() % 8 == 0 ? (int[]){0, 255, 128, 127, 15, 240, 136, 119}[next() % 8] : -1;
-            for (int k = 0; k < t->bytes; k++) b[k] = (uint8_t)(fill < 0 || (tries && k < 4) ? next() : (uint32_t)fill);
+            int fill =
+                next() % 8 == 0 ? (int[]){0, 255, 128, 127, 15, 240, 136, 119}[next() % 8] : -1;
+            for (int k = 0; k < t->bytes; k++)
+                b[k] = (uint8_t)(fill < 0 || (tries && k < 4) ? next() : (uint32_t)fill);
         }
     }
     return w;
@@ -88,13 +92,16 @@ static struct inputs make_inputs(const struct ig_quant *t, uint32_t cols, uint32
     in.x_stride = (cols + 15) / 16 * 16 + 16;
     a->q_stride = cols / 32 * 32 + 32, a->d_stride = cols / in.per + 3, a->s_stride = cols / 16 + 4;
     in.x = room(sizeof *in.x * in.x_stride * n);
-    a->q = room(a->q_stride * n), a->d = room(sizeof *a->d * a->d_stride * n), a->sum = room(sizeof *a->sum * a->s_stride * n);
-    for (size_t i = 0; i < n * in.x_stride; i++) in.x[i] = ((float)(next() % 65536) - 32768) * 0x1p-13f;
+    a->q = room(a->q_stride * n), a->d = room(sizeof *a->d * a->d_stride * n),
+    a->sum = room(sizeof *a->sum * a->s_stride * n);
+    for (size_t i = 0; i < n * in.x_stride; i++)
+        in.x[i] = ((float)(next() % 65536) - 32768) * 0x1p-13f;
     for (size_t i = 0; i < n * a->d_stride; i++) a->d[i] = 0.01f * (float)(next() % 100 + 1);
     for (size_t i = 0; i < n; i++) {
         int8_t *q = a->q + i * a->q_stride;
         bool most = next() % 4 == 0;
-        for (size_t k = 0; k < a->q_stride; k++) q[k] = (int8_t)(most ? next() % 2 ? 127 : -127 : (int)(next() % 255) - 127);
+        for (size_t k = 0; k < a->q_stride; k++)
+            q[k] = (int8_t)(most ? next() % 2 ? 127 : -127 : (int)(next() % 255) - 127);
         memset(a->sum + i * a->s_stride, 0x55, sizeof *a->sum * a->s_stride);
         for (size_t g = 0; g < cols / 16; g++) {
             int sum = 0;
@@ -118,12 +125,14 @@ static struct ig_dev_mem *put(const void *p, size_t n) {
     return m;
 }
 
-static struct ig_dev_mem *put_matrix(const struct ig_quant *t, const uint8_t *w, uint32_t rows, uint32_t cols) {
+static struct ig_dev_mem *put_matrix(const struct ig_quant *t, const uint8_t *w, uint32_t rows,
+                                     uint32_t cols) {
     struct ig_mat_shape s = ig_planes_shape(t, cols, !planes);
     size_t row_bytes = cols / t->block * t->bytes;
     if (!planes) return put(w, (size_t)rows * s.row_bytes);
     uint8_t *p = room((size_t)rows * s.row_bytes);
-    for (size_t r = 0; r < rows; r++) ig_planes_pack(t, cols, w + r * row_bytes, p + r * s.row_bytes);
+    for (size_t r = 0; r < rows; r++)
+        ig_planes_pack(t, cols, w + r * row_bytes, p + r * s.row_bytes);
     struct ig_dev_mem *m = put(p, (size_t)rows * s.row_bytes);
     free(p);
     return m;
@@ -132,7 +141,8 @@ static struct ig_dev_mem *put_matrix(const struct ig_quant *t, const uint8_t *w,
 static struct ig_dev_kernel *kernel(const struct ig_quant *t, const char *name) {
     char module[64], full[64];
     struct ig_dev_kernel *k;
-    snprintf(module, sizeof module, "linear_%s%s", file_name(t), backend == &ig_backend_host && !planes ? ":native" : "");
+    snprintf(module, sizeof module, "linear_%s%s", file_name(t),
+             backend == &ig_backend_host && !planes ? ":native" : "");
     snprintf(full, sizeof full, "%s_%s", name, file_name(t));
     must(backend->kernel(device, &k, module, full, &err));
     return k;
@@ -154,7 +164,8 @@ struct tables { /* of a route: slots sorted by expert */
 
 static struct tables make_route(const struct call *c) {
     uint32_t slots = c->n * c->used;
-    struct tables t = {room(sizeof(uint32_t) * (2 * slots + c->experts + 1)), slots, 2 * slots, 2 * slots + c->experts + 1};
+    struct tables t = {room(sizeof(uint32_t) * (2 * slots + c->experts + 1)), slots, 2 * slots,
+                       2 * slots + c->experts + 1};
     uint32_t at = 0;
     for (uint32_t i = 0; i < slots; i++) t.route[i] = next() % 3 ? next() % c->experts : 0;
     for (uint32_t e = 0; e < c->experts; e++) {
@@ -167,12 +178,22 @@ static struct tables make_route(const struct call *c) {
 }
 
 /* What src/cpu computes: y [.][rows + 3], columns from 2 */
-static void on_cpu(const struct ig_quant *t, const struct call *c, const uint8_t *w, const struct inputs *in,
-                   const struct tables *route, const float *bias, const float *scales, float *y) {
+static void on_cpu(const struct ig_quant *t, const struct call *c, const uint8_t *w,
+                   const struct inputs *in, const struct tables *route, const float *bias,
+                   const float *scales, float *y) {
     size_t stride = c->rows + 3, row_bytes = (size_t)c->cols / t->block * t->bytes;
-    uint32_t experts = c->experts ? c->experts : 1, *x_index = room(sizeof *x_index * (c->n * (c->used + 1)));
-    struct ig_linear j = {.type = t, .row_bytes = row_bytes, .rows = c->rows, .cols = c->cols, .x = in->x,
-                          .x_stride = in->x_stride, .act = in->act, .y = y + 2, .y_stride = stride, .n = c->n};
+    uint32_t experts = c->experts ? c->experts : 1,
+             *x_index = room(sizeof *x_index * (c->n * (c->used + 1)));
+    struct ig_linear j = {.type = t,
+                          .row_bytes = row_bytes,
+                          .rows = c->rows,
+                          .cols = c->cols,
+                          .x = in->x,
+                          .x_stride = in->x_stride,
+                          .act = in->act,
+                          .y = y + 2,
+                          .y_stride = stride,
+                          .n = c->n};
     j.scratch = aligned_alloc(64, (ig_kernels_scalar.scratch_bytes(c->cols) + 63) / 64 * 64);
     for (uint32_t e = 0; e < experts; e++) {
         j.w = w + row_bytes * (c->rows + 1) * e;
@@ -180,7 +201,8 @@ static void on_cpu(const struct ig_quant *t, const struct call *c, const uint8_t
             const uint32_t *first = route->route + route->first_at;
             j.y_index = route->route + route->order_at + first[e];
             j.n = first[e + 1] - first[e];
-            for (uint32_t i = 0; i < j.n; i++) x_index[i] = c->slots ? j.y_index[i] : j.y_index[i] / c->used;
+            for (uint32_t i = 0; i < j.n; i++)
+                x_index[i] = c->slots ? j.y_index[i] : j.y_index[i] / c->used;
             j.x_index = x_index;
         }
         if (!j.n) continue;
@@ -195,22 +217,28 @@ static void on_cpu(const struct ig_quant *t, const struct call *c, const uint8_t
     free(j.scratch), free(x_index);
 }
 
-static void compare(const struct ig_quant *t, const struct call *c, const float *want, const float *got, size_t n) {
+static void compare(const struct ig_quant *t, const struct call *c, const float *want,
+                    const float *got, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (memcmp(want + i, got + i, 4) && !(isnan(want[i]) && isnan(got[i])))
-            fail_msg("%s_%s, %u rows, %u columns, %u inputs, %u experts, flags %u: value %zu (input %zu, row %zd) is %a, not %a",
-                     c->kernel, t->name, c->rows, c->cols, c->n, c->experts, c->flags, i, i / (c->rows + 3),
-                     (ssize_t)(i % (c->rows + 3)) - 2, (double)got[i], (double)want[i]);
+            fail_msg("%s_%s, %u rows, %u columns, %u inputs, %u experts, flags %u: value %zu "
+                     "(input %zu, row %zd) is %a, not %a",
+                     c->kernel, t->name, c->rows, c->cols, c->n, c->experts, c->flags, i,
+                     i / (c->rows + 3), (ssize_t)(i % (c->rows + 3)) - 2, (double)got[i],
+                     (double)want[i]);
 }
 
 static void same_bits(const struct ig_quant *t, const struct call *c) {
-    uint32_t experts = c->experts ? c->experts : 1, many = !strcmp(c->kernel, "many"), slots = c->n * (c->experts ? c->used : 1);
+    uint32_t experts = c->experts ? c->experts : 1, many = !strcmp(c->kernel, "many"),
+             slots = c->n * (c->experts ? c->used : 1);
     uint32_t rows = (c->rows + 1) * experts;
     size_t n_y = (size_t)slots * (c->rows + 3), n_bias = (size_t)experts * (c->rows + 2);
     struct inputs in = make_inputs(t, c->cols, c->experts && !c->slots ? c->n : slots);
     struct tables route = {.n = 1};
-    if (c->experts) route = make_route(c);
-    else route.route = room(4);
+    if (c->experts)
+        route = make_route(c);
+    else
+        route.route = room(4);
     uint8_t *w = make_weights(t, (size_t)rows * c->cols / t->block);
     float *want = room(4 * n_y), *got = room(4 * n_y), *bias = room(4 * n_bias), scales[16];
     for (size_t i = 0; i < n_y; i++) want[i] = -777;
@@ -226,16 +254,28 @@ static void same_bits(const struct ig_quant *t, const struct call *c) {
                                put(scales, sizeof scales),
                                put(route.route, 4 * route.n),
                                put(want, 4 * n_y)};
-    struct ig_linear_args args = {.m = ig_planes_shape(t, c->cols, !planes), .rows = c->rows, .cols = c->cols, .n = slots,
+    struct ig_linear_args args = {.m = ig_planes_shape(t, c->cols, !planes),
+                                  .rows = c->rows,
+                                  .cols = c->cols,
+                                  .n = slots,
                                   .flags = c->flags | (c->experts ? IG_LIN_EXPERTS : 0u),
-                                  .q_stride = (uint32_t)a->q_stride, .d_stride = (uint32_t)a->d_stride,
-                                  .s_stride = (uint32_t)a->s_stride, .x_stride = (uint32_t)in.x_stride,
-                                  .y_stride = c->rows + 3, .y_at = 2, .bias_at = 1, .bias_stride = c->rows + 2,
-                                  .expert_rows = c->rows + 1, .x_div = c->slots ? 1 : c->used, .order_at = route.order_at,
+                                  .q_stride = (uint32_t)a->q_stride,
+                                  .d_stride = (uint32_t)a->d_stride,
+                                  .s_stride = (uint32_t)a->s_stride,
+                                  .x_stride = (uint32_t)in.x_stride,
+                                  .y_stride = c->rows + 3,
+                                  .y_at = 2,
+                                  .bias_at = 1,
+                                  .bias_stride = c->rows + 2,
+                                  .expert_rows = c->rows + 1,
+                                  .x_div = c->slots ? 1 : c->used,
+                                  .order_at = route.order_at,
                                   .first_at = route.first_at};
-    struct ig_launch l = {.kernel = kernel(t, c->kernel), .n_buffers = 9, .args = &args, .args_bytes = sizeof args};
+    struct ig_launch l = {
+        .kernel = kernel(t, c->kernel), .n_buffers = 9, .args = &args, .args_bytes = sizeof args};
     memcpy(l.buffer, b, sizeof b);
-    l.groups[0] = many ? (c->rows + IG_MANY_ROWS - 1) / IG_MANY_ROWS : (c->rows + IG_FEW_ROWS - 1) / IG_FEW_ROWS;
+    l.groups[0] = many ? (c->rows + IG_MANY_ROWS - 1) / IG_MANY_ROWS
+                       : (c->rows + IG_FEW_ROWS - 1) / IG_FEW_ROWS;
     l.groups[1] = many ? (slots + IG_MANY_INPUTS - 1) / IG_MANY_INPUTS : c->experts ? slots : 1;
     l.groups[2] = many ? experts : 1;
     must(backend->launch(device, &l, &err));
@@ -253,33 +293,39 @@ static uint32_t columns(const struct ig_quant *t, uint32_t cols) {
 }
 
 static void few_kernels(const struct ig_quant *t) {
-    static const uint32_t shapes[][2] = {{1, 32}, {8, 288}, {19, 1024}, {200, 96}, {9, 2048}, {5, 2336}, {17, 4608}};
+    static const uint32_t shapes[][2] = {{1, 32},   {8, 288},  {19, 1024}, {200, 96},
+                                         {9, 2048}, {5, 2336}, {17, 4608}};
     static const char *const names[] = {"few1", "few2", "few4", "few8"};
     for (uint32_t i = 0; i < 4; i++)
         for (uint32_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
             uint32_t most = 1u << i, cols = columns(t, shapes[s][1]);
             if (!t->unpack && s % 2) cols += 5;
-            struct call c = {names[i], shapes[s][0], cols, s % 3 == 1 ? most / 2 + 1 : most, 0, 0, false, s % 4};
+            struct call c = {names[i], shapes[s][0], cols, s % 3 == 1 ? most / 2 + 1 : most, 0,
+                             0,        false,        s % 4};
             same_bits(t, &c);
         }
     for (uint32_t s = 0; s < 4; s++)
-        same_bits(t, &(struct call){"few1", 13 + s, columns(t, 800 + 600 * s), 1 + s, 5, 2, s % 2, s});
+        same_bits(t,
+                  &(struct call){"few1", 13 + s, columns(t, 800 + 600 * s), 1 + s, 5, 2, s % 2, s});
 }
 
 static void many_kernel(const struct ig_quant *t) {
-    static const uint32_t shapes[][3] = {{64, 256, 32}, {1, 32, 1}, {70, 416, 33}, {200, 96, 9}, {33, 2080, 17}, {65, 4608, 5}, {7, 544, 70}};
+    static const uint32_t shapes[][3] = {{64, 256, 32},  {1, 32, 1},    {70, 416, 33}, {200, 96, 9},
+                                         {33, 2080, 17}, {65, 4608, 5}, {7, 544, 70}};
     for (uint32_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         uint32_t cols = columns(t, shapes[s][1]);
         if (!t->unpack && s % 2) cols += 5;
         same_bits(t, &(struct call){"many", shapes[s][0], cols, shapes[s][2], 0, 0, false, s % 4});
     }
     for (uint32_t s = 0; s < 3; s++)
-        same_bits(t, &(struct call){"many", 60 + 9 * s, columns(t, 200 + 300 * s), 7 + 20 * s, 4, 2, s % 2, s});
+        same_bits(t, &(struct call){"many", 60 + 9 * s, columns(t, 200 + 300 * s), 7 + 20 * s, 4, 2,
+                                    s % 2, s});
 }
 
 /* ---- Embeddings ---- */
 
-static void embed(const struct ig_quant *t, uint32_t n, uint32_t tokens, bool position, bool golden) {
+static void embed(const struct ig_quant *t, uint32_t n, uint32_t tokens, bool position,
+                  bool golden) {
     enum { ROWS = 7, FIRST = 3 };
     uint32_t stride = (n + 15) / 16 * 16;
     size_t n_y = (size_t)tokens * stride, row_bytes = (size_t)n / t->block * t->bytes;
@@ -290,11 +336,21 @@ static void embed(const struct ig_quant *t, uint32_t n, uint32_t tokens, bool po
     float *want = room(4 * n_y), *got = room(4 * n_y), *row = room(4 * (size_t)n);
     for (size_t i = 0; i < n_y; i++) want[i] = (float)i;
     for (uint32_t i = 0; i < tokens; i++) tok[i] = (struct ig_token){i % 12, (i + 5) % 11, 1, 0};
-    struct ig_dev_mem *b[3] = {put_matrix(t, w, ROWS, n), put(tok, sizeof *tok * tokens), put(want, 4 * n_y)};
-    struct ig_embed_args args = {.m = ig_planes_shape(t, n, !planes), .n = n, .dst_stride = stride, .position = position, .offset = 2,
-                                 .rows_at = FIRST, .rows = ROWS, .f = golden ? 1.0f : 2.5f};
-    struct ig_launch l = {.kernel = kernel(t, "embed"), .groups = {(n + 255) / 256, tokens, 1}, .n_buffers = 3,
-                          .args = &args, .args_bytes = sizeof args};
+    struct ig_dev_mem *b[3] = {put_matrix(t, w, ROWS, n), put(tok, sizeof *tok * tokens),
+                               put(want, 4 * n_y)};
+    struct ig_embed_args args = {.m = ig_planes_shape(t, n, !planes),
+                                 .n = n,
+                                 .dst_stride = stride,
+                                 .position = position,
+                                 .offset = 2,
+                                 .rows_at = FIRST,
+                                 .rows = ROWS,
+                                 .f = golden ? 1.0f : 2.5f};
+    struct ig_launch l = {.kernel = kernel(t, "embed"),
+                          .groups = {(n + 255) / 256, tokens, 1},
+                          .n_buffers = 3,
+                          .args = &args,
+                          .args_bytes = sizeof args};
     memcpy(l.buffer, b, sizeof b);
     must(backend->launch(device, &l, &err));
     must(backend->download(device, b[2], 0, got, 4 * n_y, &err));
@@ -303,7 +359,8 @@ static void embed(const struct ig_quant *t, uint32_t n, uint32_t tokens, bool po
         if (id < FIRST || id >= FIRST + ROWS) continue;
         t->decode(w + row_bytes * (id - FIRST), row, n / t->block);
         for (uint32_t k = 0; k < n; k++) {
-            float v = golden ? golden_of(t->id)->values[k % t->block] : row[k], *to = want + (size_t)i * stride + k;
+            float v = golden ? golden_of(t->id)->values[k % t->block] : row[k],
+                  *to = want + (size_t)i * stride + k;
             *to = position ? *to + v : v * args.f;
         }
     }
@@ -339,7 +396,8 @@ static void on_host(void (*what)(const struct ig_quant *t)) {
         const struct ig_quant *t;
         for (size_t k = 0; (t = ig_quant_at(k)); k++) {
             if (!(t->device.main + t->device.rest) || (only && strcasecmp(only, t->name))) continue;
-            snprintf(module, sizeof module, "linear_%s%s", file_name(t), (const char *[]){"", ":sub", ":native"}[i]);
+            snprintf(module, sizeof module, "linear_%s%s", file_name(t),
+                     (const char *[]){"", ":sub", ":native"}[i]);
             char name[64];
             snprintf(name, sizeof name, "embed_%s", file_name(t));
             if (ig_host_find(module, name)) what(t);
