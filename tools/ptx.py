@@ -35,6 +35,9 @@ CLANG = "clang-14"  # another version writes other text
 FLAGS = ["-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "-O3", "-S", "-ffp-contract=off",
          "-Wno-unknown-cuda-version"]
 VERSIONS = {70: "60", 80: "70"}  # the least PTX that has the target: CUDA 9.0 and 11.0
+FORBIDDEN = {"calls a function that is not there": r"\.extern \.func.*",
+             "has operations that ptxas may fuse": r"\b(mul|add|sub)(\.ftz)?\.f32.*",  # .rn is as it stands
+             "has operations that are not exact": r"\b\w+(\.\w+)*\.(approx|ftz|full)\b.*"}
 TARGETS = [75, 80, 86, 89, 90, 100, 120]
 NO_SPILLS = re.compile(r"^(few|many|attend)")
 JOBS = os.cpu_count() or 1
@@ -70,8 +73,10 @@ def compile_one(key, text):
         if done.returncode:
             sys.exit("%s for sm_%d:\n%s" % (module, sm, done.stderr.decode()[-4000:]))
         ptx = "// %s\n" % module + smaller(done.stdout.decode())
-        if re.search(r"\.extern \.func", ptx):
-            sys.exit("%s calls a function that is not there: %s" % (module, re.findall(r"\.extern \.func.*", ptx)))
+        for what, pattern in FORBIDDEN.items():
+            found = re.search(pattern, ptx)
+            if found:
+                sys.exit("%s for sm_%d %s: %s" % (module, sm, what, found.group(0)))
         with tempfile.NamedTemporaryFile("w", dir=CACHE, delete=False) as f:
             f.write(ptx)
         os.replace(f.name, path)

@@ -375,6 +375,24 @@ static void kernels_that_are_not_there(void **state) {
     cuda->close(d);
 }
 
+/* Codes that come from the driver have a mend of their own. */
+static void mends(void **state) {
+    (void)state;
+    static const struct {
+        int code;
+        const char *part;
+    } rows[] = {{CU_JIT_NOT_FOUND, "whole NVIDIA driver"},   {CU_LAUNCH_TIMEOUT, "display"},
+                {CU_PTX_VERSION, "update the NVIDIA driver"}, {CU_MISALIGNED, "please report"},
+                {CU_UNKNOWN, "--device none"}};
+    struct ig_device *d = open_first();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        world->fail_at = 1, world->fail_code = rows[i].code;
+        assert_int_equal(cuda->sync(d, &err), INGLE_DEVICE);
+        expect_why(err.hint, rows[i].part);
+    }
+    cuda->close(d);
+}
+
 /* A driver of before CUDA 11 gets the code of compute capability 7.0. */
 static void old_driver_old_code(void **state) {
     (void)state;
@@ -568,7 +586,8 @@ int main(void) {
         TEST(list_is_full),       TEST(large_copies),
         TEST(many_small_uploads), TEST(memory_has_bounds),
         TEST(kernels_run),        TEST(kernels_that_are_not_there),
-        TEST(old_driver_old_code), TEST(late_faults),
+        TEST(mends),              TEST(old_driver_old_code),
+        TEST(late_faults),
         TEST(graphs_replay),      TEST(drivers_without_graphs),
         TEST(host_context_stays), TEST(faults_at_every_call),
         TEST(no_host_memory),
