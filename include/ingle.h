@@ -139,6 +139,9 @@ INGLE_API ingle_status ingle_model_open(ingle_model **out, const char *path, con
                                         ingle_error *err);
 /* Sessions and engines of the model must be closed first. */
 INGLE_API void ingle_model_close(ingle_model *m);
+/* Gives the memory of GPUs back: weights, keys and values, working buffers. Sessions stay as they are; the next pass
+ * brings there again what it needs. For programs that go idle. Waits for a pass that runs. */
+INGLE_API void ingle_model_rest(ingle_model *m);
 
 typedef enum ingle_model_view {
     INGLE_VIEW_INFO = 0,     /* one JSON object: family, sizes, context, memory needed, special tokens */

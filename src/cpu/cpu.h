@@ -42,5 +42,8 @@ void ig_cpu_state(const struct ig_cpu *c, uint32_t i, float *out);
 /* The hidden state of a row x [n_embd] of the stream. */
 void ig_cpu_state_of(const struct ig_cpu *c, const float *x, float *out);
 const char *ig_cpu_kernels_name(const struct ig_cpu *c);
+/* How it rounds floats to halves, for others who write its caches. */
+typedef void (*ig_to_f16_fn)(uint16_t *dst, const float *a, uint32_t n);
+ig_to_f16_fn ig_cpu_to_f16(const struct ig_cpu *c);
 
 #endif

@@ -458,6 +458,9 @@ void ig_cpu_state_of(const struct ig_cpu *c, const float *x, float *out) {
     else
         c->k->norm_layer(out, x, weight, bias, op->n, op->f[0]);
 }
+ig_to_f16_fn ig_cpu_to_f16(const struct ig_cpu *c) {
+    return c->k->to_f16;
+}
 const char *ig_cpu_kernels_name(const struct ig_cpu *c) {
     return c->k->name;
 }

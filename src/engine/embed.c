@@ -20,7 +20,7 @@ struct wish {
 static void add_rows(const struct ingle_session *s, uint32_t n, double *sum) {
     uint32_t width = s->model->arch.hp.n_embd;
     for (uint32_t i = 0; i < n; i++) {
-        const float *row = ig_cpu_hidden(s->cpu, i); /* [n_embd] */
+        const float *row = ig_exec_hidden(s->exec, i); /* [n_embd] */
         for (uint32_t k = 0; k < width; k++) sum[k] += (double)row[k];
     }
 }

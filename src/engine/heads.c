@@ -6,7 +6,6 @@
 static ingle_status open_parts(struct ig_heads *h, ingle_error *err) {
     struct ingle_session *s = h->main;
     const struct ig_arch *a = s->model->arch.predict;
-    struct ig_cpu_config config = ig_session_cpu_config(s);
     h->tokens = ig_calloc(&s->mem, s->context, sizeof *h->tokens);
     h->pass = ig_calloc(&s->mem, s->batch, sizeof *h->pass);
     h->state = ig_calloc(&s->mem, a->hp.n_embd, sizeof *h->state);
@@ -14,7 +13,10 @@ static ingle_status open_parts(struct ig_heads *h, ingle_error *err) {
         return ig_fail_memory(err, s->context * sizeof *h->tokens);
     IG_TRY(ig_session_keep_states(s, err));
     IG_TRY(ig_session_cache(s, &a->hp, &h->cache, err));
-    return ig_cpu_open(&h->cpu, &s->mem, &s->model->predict, &config, err);
+    struct ig_placement placed;
+    IG_TRY(ig_session_exec(s, &s->model->predict, &s->placed, &h->exec, &placed, err));
+    ig_exec_keep_states(h->exec);
+    return INGLE_OK;
 }
 
 ingle_status ig_heads_open(struct ig_heads **out, struct ingle_session *main, ingle_error *err) {
@@ -33,7 +35,7 @@ ingle_status ig_heads_open(struct ig_heads **out, struct ingle_session *main, in
 void ig_heads_close(struct ig_heads *h) {
     if (!h) return;
     struct ig_mem *mem = &h->main->mem;
-    ig_cpu_close(h->cpu);
+    ig_exec_close(h->exec);
     if (h->cache.mem) ig_cache_close(&h->cache);
     ig_free(mem, h->tokens);
     ig_free(mem, h->pass);
@@ -52,10 +54,10 @@ static ingle_status run(struct ig_heads *h, uint32_t n, const float *states, ing
         .tokens = h->pass, .n = n, .wanted = &last, .n_wanted = 1, .states = states};
     h->logits = NULL;
     IG_TRY(ig_cache_reserve(&h->cache, h->cache.n + n, err));
-    IG_TRY(ig_cpu_run(h->cpu, &pass, err));
+    IG_TRY(ig_exec_run(h->exec, &pass, err));
     ig_cache_advance(&h->cache, h->cache.n + n);
-    h->logits = ig_cpu_logits(h->cpu, 0);
-    ig_cpu_state(h->cpu, last, h->state);
+    h->logits = ig_exec_logits(h->exec, 0);
+    ig_exec_state(h->exec, last, h->state);
     return INGLE_OK;
 }
 

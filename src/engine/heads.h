@@ -8,7 +8,7 @@
 
 struct ig_heads {
     struct ingle_session *main;
-    struct ig_cpu *cpu;
+    struct ig_exec *exec;
     struct ig_cache cache;
     int32_t *tokens;            /* [context] tokens of the entries */
     struct ig_pass_token *pass; /* [batch] */

@@ -110,8 +110,10 @@ ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_o
     m->log = hooks->log;
     m->path = ig_arena_copy(&m->arena, path, strlen(path));
     m->read_ahead = ig_arena_calloc(&m->arena, 1, sizeof *m->read_ahead);
-    ingle_status status =
-        m->path && m->read_ahead ? open_parts(m, options, err) : ig_fail_memory(err, strlen(path));
+    ingle_status status = m->path && m->read_ahead
+                              ? ig_model_devices_open(&m->devices, &m->mem, &m->log, err)
+                              : ig_fail_memory(err, strlen(path));
+    if (status == INGLE_OK) status = open_parts(m, options, err);
     if (status != INGLE_OK)
         ingle_model_close(m);
     else
@@ -121,12 +123,17 @@ ingle_status ingle_model_open(ingle_model **out, const char *path, const ingle_o
 
 void ingle_model_close(ingle_model *m) {
     if (!m) return;
+    ig_model_devices_close(m->devices);
     ig_chat_close(m->chat);
     ig_vocab_close(m->vocab);
     ig_arena_free(&m->arena);
     ig_view_close(&m->view);
     struct ig_mem mem = m->mem;
     ig_free(&mem, m);
+}
+
+void ingle_model_rest(ingle_model *m) {
+    ig_model_devices_rest(m->devices);
 }
 
 int32_t ingle_model_vocab_size(const ingle_model *m) {

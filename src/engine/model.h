@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "chat/chat.h"
+#include "engine/gpus.h"
 #include "engine/options.h"
 #include "plan/plan.h"
 #include "vocab/vocab.h"
@@ -18,6 +19,7 @@ struct ingle_model {
     struct ig_arch arch;
     struct ig_plan plan;
     struct ig_plan predict;      /* of arch.predict, if there is one */
+    struct ig_model_devices *devices;
     struct ig_vocab *vocab;      /* NULL: the file has none, only token ids work */
     struct ig_str template_text; /* chat template; p NULL if there is none */
     struct ig_chat *chat;        /* of the template, or of ChatML; NULL without a vocabulary */

@@ -15,7 +15,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum row_type { BOOL, INT, BYTES, FLOAT, STRING, CHOICE, SEQ, TEXTS, BIAS };
+enum row_type { BOOL, INT, BYTES, FLOAT, STRING, CHOICE, SEQ, TEXTS, BIAS, LAYERS };
 
 static const uint8_t row_types[IG_OPTIONS] = {
 #define X(id, name, key, flag, group, type, initial, min, max, choices, help) type,
@@ -33,6 +33,7 @@ static const uint8_t row_types[IG_OPTIONS] = {
 #define SEQ_NAME    "string"
 #define TEXTS_NAME  "string"
 #define BIAS_NAME   "string"
+#define LAYERS_NAME "string"
 
 static const ingle_option_info rows[IG_OPTIONS] = {
 #define X(id, name, key, flag, group, type, initial, min, max, choices, help)                      \
@@ -49,6 +50,7 @@ static const struct {
     {"temp", IG_OPT_TEMPERATURE},
     {"typ-p", IG_OPT_TYPICAL_P},
     {"n-predict", IG_OPT_MAX_TOKENS},
+    {"n-gpu-layers", IG_OPT_GPU_LAYERS},
     {"max-completion-tokens", IG_OPT_MAX_TOKENS},
     {"repetition-penalty", IG_OPT_REPEAT_PENALTY},
 };
@@ -57,7 +59,7 @@ enum { N_ALIASES = sizeof aliases / sizeof *aliases };
 struct value {
     bool set;
     char *text;           /* as given */
-    int64_t i;            /* BOOL, INT, BYTES, CHOICE */
+    int64_t i;            /* BOOL, INT, BYTES, CHOICE, LAYERS */
     double f;             /* FLOAT */
     struct ig_str *texts; /* TEXTS */
     struct ig_logit_bias *bias;
@@ -200,6 +202,13 @@ static ingle_status parse_choice(struct value *v, enum ig_option id, struct ig_s
     return fail_value(id, text, "not a choice", err);
 }
 
+static ingle_status parse_layers(struct value *v, enum ig_option id, struct ig_str text,
+                                 ingle_error *err) {
+    v->i = ig_str_is(text, "auto") ? IG_LAYERS_AUTO : IG_LAYERS_ALL;
+    if (ig_str_is(text, "auto") || ig_str_is(text, "all")) return INGLE_OK;
+    return parse_int(v, id, text, err);
+}
+
 /* A JSON array of texts, or one text as it is. Empty texts would match everywhere and are refused.
  */
 static ingle_status parse_texts(struct value *v, enum ig_option id, struct ig_str text,
@@ -286,6 +295,7 @@ static ingle_status parse(struct value *v, enum ig_option id, struct ig_str text
     case TEXTS: return parse_texts(v, id, text, err);
     case BIAS: return parse_bias(v, id, text, err);
     case SEQ: return ig_sample_parse_order(&v->order, text, err);
+    case LAYERS: return parse_layers(v, id, text, err);
     case STRING: break;
     }
     return INGLE_OK;

@@ -14,6 +14,8 @@ enum ig_option {
     IG_OPTIONS
 };
 
+enum { IG_LAYERS_AUTO = -1, IG_LAYERS_ALL = -2 }; /* values of "gpu-layers" that are words */
+
 struct ig_options_hooks {
     struct ig_log log;
     ingle_progress_fn progress;

@@ -43,12 +43,27 @@ ingle_status ig_session_cache(struct ingle_session *s, const struct ig_hparams *
     return status;
 }
 
-struct ig_cpu_config ig_session_cpu_config(const struct ingle_session *s) {
-    return (struct ig_cpu_config){.kernels = ingle_options_get(s->options, "cpu"),
-                                  .threads = pick_threads(s->model, s->options),
-                                  .context = s->context,
-                                  .background = ig_options_bool(s->options, IG_OPT_BACKGROUND),
-                                  .cancel = &s->cancel};
+ingle_status ig_session_exec(struct ingle_session *s, const struct ig_plan *plan,
+                             const struct ig_placement *beside, struct ig_exec **out,
+                             struct ig_placement *placed, ingle_error *err) {
+    struct ig_placed p;
+    struct ig_place_room room = {s->context, s->batch, beside};
+    IG_TRY(ig_model_place(&p, s->model, plan, &s->mem, s->options, &room, true, err));
+    struct ig_exec_config config = {
+        .cpu = {.kernels = ingle_options_get(s->options, "cpu"),
+                .threads = pick_threads(s->model, s->options),
+                .context = s->context,
+                .background = ig_options_bool(s->options, IG_OPT_BACKGROUND),
+                .cancel = &s->cancel},
+        .log = &s->hooks.log,
+        .batch = s->batch,
+        .where = p.place.where,
+        .devices = p.devices,
+        .n_devices = p.n};
+    ingle_status status = ig_exec_open(out, &s->mem, plan, &config, err);
+    ig_placed_free(&p);
+    *placed = p.place;
+    return status;
 }
 
 static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
@@ -67,8 +82,7 @@ static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
     if (!s->tokens || !s->pass || !s->wanted)
         return ig_fail_memory(err, s->context * sizeof *s->tokens);
     IG_TRY(ig_session_cache(s, &m->arch.hp, &s->cache, err));
-    struct ig_cpu_config config = ig_session_cpu_config(s);
-    return ig_cpu_open(&s->cpu, &s->mem, &m->plan, &config, err);
+    return ig_session_exec(s, &m->plan, NULL, &s->exec, &s->placed, err);
 }
 
 ingle_status ingle_session_open(ingle_session **out, const ingle_model *m,
@@ -102,7 +116,7 @@ void ingle_session_close(ingle_session *s) {
     if (!s) return;
     ig_ahead_stop(&s->ahead);
     ig_sampler_close(s->sampler);
-    ig_cpu_close(s->cpu);
+    ig_exec_close(s->exec);
     ig_cache_close(&s->cache);
     ig_free(&s->mem, s->tokens);
     ig_free(&s->mem, s->pass);
@@ -154,6 +168,7 @@ ingle_status ig_session_check_ids(const struct ingle_session *s, const int32_t *
 ingle_status ig_session_keep_states(struct ingle_session *s, ingle_error *err) {
     size_t bytes = (size_t)s->context * s->model->arch.hp.n_embd * sizeof *s->states;
     s->states = ig_alloc(&s->mem, bytes);
+    ig_exec_keep_states(s->exec);
     return s->states ? INGLE_OK : ig_fail_memory(err, bytes);
 }
 
@@ -161,7 +176,7 @@ ingle_status ig_session_keep_states(struct ingle_session *s, ingle_error *err) {
 static void keep_states(struct ingle_session *s, uint32_t n) {
     size_t width = s->model->arch.hp.n_embd;
     if (!s->states || s->n_states < s->n) return; /* some before them were not kept */
-    for (uint32_t i = 0; i < n; i++) ig_cpu_state(s->cpu, i, s->states + (s->n + i) * width);
+    for (uint32_t i = 0; i < n; i++) ig_exec_state(s->exec, i, s->states + (s->n + i) * width);
     s->n_states = s->n + n;
 }
 
@@ -176,7 +191,7 @@ static ingle_status compute(struct ingle_session *s, const int32_t *ids, uint32_
     s->logits = NULL;
     struct ig_pass pass = {
         .tokens = s->pass, .n = n, .wanted = s->wanted, .n_wanted = wanted, .hidden = hidden};
-    IG_TRY(ig_cpu_run(s->cpu, &pass, err));
+    IG_TRY(ig_exec_run(s->exec, &pass, err));
     keep_states(s, n);
     return INGLE_OK;
 }
@@ -187,7 +202,7 @@ static ingle_status run_pass(struct ingle_session *s, const int32_t *ids, uint32
     if (ids != s->tokens) memcpy(s->tokens + s->n, ids + s->n, n * sizeof *ids);
     s->n += n;
     ig_cache_advance(&s->cache, s->n);
-    if (wanted && !hidden) s->logits = ig_cpu_logits(s->cpu, wanted - 1);
+    if (wanted && !hidden) s->logits = ig_exec_logits(s->exec, wanted - 1);
     return INGLE_OK;
 }
 
@@ -199,7 +214,7 @@ ingle_status ig_session_ahead(struct ingle_session *s, uint32_t n, ingle_error *
 
 void ig_session_take(struct ingle_session *s, uint32_t row) {
     ig_cache_advance(&s->cache, ++s->n);
-    s->logits = ig_cpu_logits(s->cpu, row);
+    s->logits = ig_exec_logits(s->exec, row);
 }
 
 ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,
@@ -244,7 +259,7 @@ ingle_status ingle_session_sync_each(ingle_session *s, const int32_t *ids, size_
         if (take > EACH) take = EACH;
         IG_TRY(run_pass(s, ids, take, take, false, err));
         for (uint32_t i = 0; i < take; i++)
-            if (fn(ud, from + i, ig_cpu_logits(s->cpu, i))) return told_to_stop(err);
+            if (fn(ud, from + i, ig_exec_logits(s->exec, i))) return told_to_stop(err);
     }
     return INGLE_OK;
 }

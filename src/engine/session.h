@@ -4,8 +4,9 @@
 
 #include <stdatomic.h>
 
-#include "cpu/cpu.h"
 #include "engine/ahead.h"
+#include "engine/gpus.h"
+#include "engine/exec.h"
 #include "engine/model.h"
 
 struct ingle_session {
@@ -14,7 +15,8 @@ struct ingle_session {
     ingle_options *options; /* a copy */
     struct ig_options_hooks hooks;
     struct ig_cache cache;
-    struct ig_cpu *cpu;
+    struct ig_exec *exec;
+    struct ig_placement placed; /* what lies where; `where` is NULL once exec knows */
     struct ig_sampler *sampler; /* made at the first sample */
     size_t accepted;            /* tokens the sampler has seen */
     int32_t *tokens;            /* [context] */
@@ -42,7 +44,7 @@ typedef int (*ig_session_progress_fn)(void *ud, size_t done, size_t n);
 ingle_status ig_session_sync(struct ingle_session *s, const int32_t *ids, size_t n,
                              ig_session_progress_fn fn, void *ud, ingle_error *err);
 /* ids[s->n .. s->n + n) in one pass of at most `batch`; hidden states of the last `wanted` of them
- * (ig_cpu_hidden). */
+ * (ig_exec_hidden). */
 ingle_status ig_session_hidden(struct ingle_session *s, const int32_t *ids, uint32_t n,
                                uint32_t wanted, ingle_error *err);
 /* Computes the n tokens that stand in s->tokens behind the timeline's end, in one pass of at most
@@ -52,7 +54,11 @@ ingle_status ig_session_ahead(struct ingle_session *s, uint32_t n, ingle_error *
 void ig_session_take(struct ingle_session *s, uint32_t row);
 /* From now on the hidden states of all tokens computed are kept, for a prediction layer. */
 ingle_status ig_session_keep_states(struct ingle_session *s, ingle_error *err);
-struct ig_cpu_config ig_session_cpu_config(const struct ingle_session *s);
+/* An executor of the session's options for the model's plan or its prediction plan, in the session's
+ * memory. `beside`: what is on devices already, or NULL; *placed: where its own operations are. */
+ingle_status ig_session_exec(struct ingle_session *s, const struct ig_plan *plan,
+                             const struct ig_placement *beside, struct ig_exec **out,
+                             struct ig_placement *placed, ingle_error *err);
 /* A cache for `hp` of the session's size and type, in its memory. */
 ingle_status ig_session_cache(struct ingle_session *s, const struct ig_hparams *hp,
                               struct ig_cache *out, ingle_error *err);

@@ -168,6 +168,7 @@ static ingle_status restore(struct ingle_session *s, struct reader r, uint32_t n
     struct ig_cache *c = &s->cache;
     ig_session_cut(s, 0);
     IG_TRY(ig_cache_reserve(c, n, err));
+    ig_cache_mirrors_keep(c, 0);
     take(&r, s->tokens, n * sizeof *s->tokens);
     ig_cache_advance(c, n);
     for (uint32_t i = 0; i < c->n_groups; i++) {

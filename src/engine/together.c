@@ -30,7 +30,7 @@ static ingle_status check_session(struct ingle_session *lead, struct ingle_sessi
                       "belongs to another model than session 0");
     if (s->cache.type != lead->cache.type)
         return refuse(err, i, alike, "has another KV type (--kv) than session 0");
-    if (strcmp(ig_cpu_kernels_name(s->cpu), ig_cpu_kernels_name(lead->cpu)) != 0)
+    if (strcmp(ig_exec_kernels_name(s->exec), ig_exec_kernels_name(lead->exec)) != 0)
         return refuse(err, i, alike, "has other kernels (--cpu) than session 0");
     if (s->context != lead->context && context_counts(&s->model->arch.hp))
         return refuse(err, i, alike,
@@ -89,12 +89,12 @@ ingle_status ingle_sessions_step(ingle_session *const *sessions, const int32_t *
     if (lead->logits && lead->logits != lead->row) keep_row(lead, lead->logits);
     struct ig_pass pass = {
         .tokens = lead->pass, .n = (uint32_t)n, .wanted = lead->wanted, .n_wanted = (uint32_t)n};
-    IG_TRY(ig_cpu_run(lead->cpu, &pass, err));
+    IG_TRY(ig_exec_run(lead->exec, &pass, err));
     for (uint32_t i = 0; i < n; i++) {
         struct ingle_session *s = sessions[i];
         s->tokens[s->n++] = ids[i];
         ig_cache_advance(&s->cache, s->n);
-        keep_row(s, ig_cpu_logits(lead->cpu, i));
+        keep_row(s, ig_exec_logits(lead->exec, i));
     }
     return INGLE_OK;
 }

@@ -289,6 +289,9 @@ unsafe extern "C" {
     ) -> ingle_status;
     /// Sessions and engines of the model must be closed first.
     pub fn ingle_model_close(m: *mut ingle_model);
+    /// Gives the memory of GPUs back: weights, keys and values, working buffers. Sessions stay as they are; the next pass
+    /// brings there again what it needs. For programs that go idle. Waits for a pass that runs.
+    pub fn ingle_model_rest(m: *mut ingle_model);
     /// Pushes the view as text. INGLE_NOT_FOUND if the model has none (a template).
     pub fn ingle_model_describe(
         m: *const ingle_model,
