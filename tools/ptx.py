@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import gpu
 import lz
@@ -60,6 +61,36 @@ def smaller(ptx):
     return "\n".join(line.replace(", ", ",") for line in lines if line) + "\n"
 
 
+REGISTER = re.compile(r"%(rd|rs|r|fd|f|p)(\d+)\b")
+
+
+def renumber(ptx):
+    """Registers of each kernel in the order in which they appear, from 1: what fold and src/gpu/ptx.c rely on."""
+    out = []
+    for part in re.split(r"(?=\.entry)", ptx):
+        seen = {}
+        out.append(REGISTER.sub(lambda m: "%%%s%d" % (m[1], seen.setdefault(m[1], {}).setdefault(m[2], len(seen[m[1]]) + 1)),
+                                part))
+    return "".join(out)
+
+
+def fold(ptx):
+    """A new register without its number, another with the distance from the newest."""
+    out = []
+    for part in re.split(r"(?=\.entry)", ptx):
+        newest = {}
+
+        def one(m):
+            kind, n = m[1], int(m[2])
+            if n > newest.get(kind, 0):
+                assert n == newest.get(kind, 0) + 1
+                newest[kind] = n
+                return "%" + kind
+            return "%%%s%d" % (kind, newest[kind] - n)
+        out.append(REGISTER.sub(one, part))
+    return "".join(out)
+
+
 def compile_one(key, text):
     module, sm = key
     name = hashlib.sha256(("%s %s\n" % (FLAGS, VERSIONS[sm]) + text).encode()).hexdigest()[:16]
@@ -72,7 +103,7 @@ def compile_one(key, text):
         done = subprocess.run(command, input=text.encode(), capture_output=True)
         if done.returncode:
             sys.exit("%s for sm_%d:\n%s" % (module, sm, done.stderr.decode()[-4000:]))
-        ptx = "// %s\n" % module + smaller(done.stdout.decode())
+        ptx = "// %s\n" % module + renumber(smaller(done.stdout.decode()))
         for what, pattern in FORBIDDEN.items():
             found = re.search(pattern, ptx)
             if found:
@@ -93,7 +124,7 @@ def compile_all(begin=""):
 
 def pack(text):
     """Packing takes longer than compiling: kept too."""
-    data = text.encode()
+    data = fold(text).encode()
     path = os.path.join(CACHE, hashlib.sha256(data).hexdigest()[:16] + ".lz")
     if not os.path.exists(path):
         packed = lz.pack(data)
@@ -113,9 +144,10 @@ def ptx_c(ptx, packed):
     for i, (module, sm) in enumerate(ptx):
         data = packed[module, sm]
         out.append("static const uint8_t p%d[%d] = {%s};" % (i, len(data), gpu.c_bytes(data)))
-        rows.append('{"%s", %d, UINT64_C(0x%016x), p%d, sizeof p%d, %d},' %
-                    (module, sm, gpu.module_hash(have, lists[module]), i, i, len(ptx[module, sm].encode())))
-    out += ["const struct ig_gen_ptx ig_gen_ptx[] = {", *rows, "{0, 0, 0, 0, 0, 0}};", ""]
+        text = ptx[module, sm]
+        rows.append('{"%s", %d, UINT64_C(0x%016x), p%d, sizeof p%d, %d, %d, 0x%08xu},' %
+                    (module, sm, gpu.module_hash(have, lists[module]), i, i, len(fold(text)), len(text), zlib.adler32(text.encode())))
+    out += ["const struct ig_gen_ptx ig_gen_ptx[] = {", *rows, "{0, 0, 0, 0, 0, 0, 0, 0}};", ""]
     return "\n".join(out)
 
 

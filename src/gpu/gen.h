@@ -19,7 +19,8 @@ struct ig_gen_ptx {
     uint32_t sm;   /* 70: compute capability 7.0 and above */
     uint64_t hash; /* of the module it was made from */
     const uint8_t *packed;
-    uint32_t packed_bytes, bytes;
+    uint32_t packed_bytes, folded, bytes; /* folded: unpacked (ptx.c) */
+    uint32_t adler;                       /* Adler-32 of the PTX, for tests */
 };
 extern const struct ig_gen_piece ig_gen_pieces[];
 extern const struct ig_gen_module ig_gen_modules[]; /* up to name NULL */
