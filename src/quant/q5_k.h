@@ -39,12 +39,23 @@ IG_DECODE(q5_k)
 #define T_MAIN    176
 #define T_REST_AT 176
 #define T_REST    0
+/* low: bytes with four bits, high: bytes with the fifth in bit 0 */
+DEVICE u32 q5_k_join(u32 low, u32 high) {
+    return (low & 0x0F0F0F0Fu) | (high & 0x01010101u) << 4;
+}
 DEVICE void q5_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV i32 *s,
                       PRIV i32 *mn) {
+    const MEM u8 *low = m + 48 + 32 * (g >> 1);
+    u32 ls = 4 * (g & 1);
+    v4u x = W_LD128(low), y = W_LD128(low + 16), hx = W_LD128(m + 16), hy = W_LD128(m + 32), head;
     (void)r;
-    ig_fields(m + 48 + 32 * (g >> 1), 4 * (g & 1), 0x0F0F0F0Fu, q);
-    ig_or_bits(m + 16, g, 4, q);
-    ig_scale_6bit(W_LD128(m), g, s, mn);
+    q[0] = q5_k_join(x.x >> ls, hx.x >> g), q[1] = q5_k_join(x.y >> ls, hx.y >> g);
+    q[2] = q5_k_join(x.z >> ls, hx.z >> g), q[3] = q5_k_join(x.w >> ls, hx.w >> g);
+    q[4] = q5_k_join(y.x >> ls, hy.x >> g), q[5] = q5_k_join(y.y >> ls, hy.y >> g);
+    q[6] = q5_k_join(y.z >> ls, hy.z >> g), q[7] = q5_k_join(y.w >> ls, hy.w >> g);
+    /* not W_LD128: four registers at once are too many here, ptxas would spill */
+    head.x = 0, head.y = W_LD32(m + 4), head.z = W_LD32(m + 8), head.w = W_LD32(m + 12);
+    ig_scale_6bit(head, g, s, mn);
 }
 DEVICE f32 q5_k_d(const MEM u8 *m, const MEM u8 *r, u32 u) {
     (void)r, (void)u;
