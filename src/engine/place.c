@@ -22,6 +22,14 @@ static void explain(char why[256], const struct ig_device_info *d, const char *w
     if (!why[0]) snprintf(why, 256, "%s%u (%s): %s", d->backend, d->index, d->name, what);
 }
 
+const char *ig_place_not_auto(const struct ig_device_info *d) {
+    if (!d->usable) return d->why;
+    if (d->software) return "it computes on the processor, which is faster without it";
+    if (d->unified && strcmp(d->backend, "metal") != 0)
+        return "it reads the processor's memory and is no faster at that";
+    return NULL;
+}
+
 static void choose_auto(struct ig_place_choice *out, const struct ig_device_list *list,
                         ig_place_speed_fn speed, void *ud) {
     double processor = speed ? speed(ud, NULL) : 0;
@@ -30,12 +38,12 @@ static void choose_auto(struct ig_place_choice *out, const struct ig_device_list
             const struct ig_device_info *d = &list->device[i];
             double own = speed && d->usable && !d->software ? speed(ud, d) : 0;
             if (d->unified != (bool)unified) continue;
-            if (!d->usable)
-                explain(out->why, d, d->why);
-            else if (d->software)
-                explain(out->why, d, "computes on the processor; --device takes it all the same");
-            else if (own > 0 && own < processor)
-                explain(out->why, d, "is slower than the processor");
+            bool faster = own > 0 && own >= processor, slower = own > 0 && !faster;
+            const char *why = slower   ? "it is slower than the processor"
+                              : faster ? NULL
+                                       : ig_place_not_auto(d);
+            if (why)
+                explain(out->why, d, why);
             else
                 out->index[out->n++] = (uint8_t)i;
         }

@@ -20,10 +20,13 @@ struct ig_place_choice {
 };
 
 /* `text`: "auto", "none", "cpu", or names as "cuda0,opencl1"; a name that is not in the list is an
- * error. auto takes no software device and none that is slower than the processor, and no device that
- * shares the processor's memory beside one that has its own. `speed` may be NULL. */
+ * error. auto takes no software device and none that is slower than the processor; where both share the
+ * memory, only one that was measured to be faster, and none beside one with memory of its own. `speed`
+ * may be NULL. */
 ingle_status ig_place_choose(struct ig_place_choice *out, const struct ig_device_list *list,
                              const char *text, ig_place_speed_fn speed, void *ud, ingle_error *err);
+/* Does auto take the device if nothing was measured? NULL, or why not. */
+const char *ig_place_not_auto(const struct ig_device_info *d);
 bool ig_place_named(const char *text); /* the user named devices */
 
 /* ---- What where (option "gpu-layers") ---- */
