@@ -50,15 +50,13 @@ static void put_cpu(struct ig_buf *b, const char *kernels) {
 }
 
 static void put_gpu(struct ig_buf *b, const struct ig_device_info *d) {
-    char id[32], reason[sizeof d->why];
+    char id[32], reason[sizeof d->why + 64];
+    const char *not_auto = ig_place_not_auto(d);
     ig_device_id(d, id);
     snprintf(reason, sizeof reason, "%s", d->why);
-    if (d->usable && d->software)
+    if (d->usable && not_auto)
         snprintf(reason, sizeof reason,
-                 "it computes on the processor, which ingle does faster without it: used only when "
-                 "asked for by the "
-                 "option device, as %s",
-                 id);
+                 "%s: used only when asked for by the option device, as %s", not_auto, id);
     ig_buf_f(b, ",{\"id\":\"%s\",\"kind\":\"gpu\",\"backend\":\"%s\",\"name\":", id, d->backend);
     ig_json_put_str(b, ig_str_of(d->name));
     ig_buf_z(b, ",\"driver\":");
@@ -69,7 +67,7 @@ static void put_gpu(struct ig_buf *b, const struct ig_device_info *d) {
              "\"reason\":",
              d->units, (unsigned long long)d->memory, (unsigned long long)d->memory_free,
              d->software ? "true" : "false", d->unified ? "true" : "false",
-             d->usable ? "true" : "false", d->usable && !d->software ? "true" : "false");
+             d->usable ? "true" : "false", not_auto ? "false" : "true");
     ig_json_put_str(b, ig_str_of(reason));
     ig_buf_ch(b, '}');
 }
