@@ -139,7 +139,8 @@ struct ig_attend_args {
  * slot = row * used + k; first [n_expert + 1] at first_at. weight: f32 [rows][used]. */
 enum { IG_ROUTE_SOFTMAX = 1, IG_ROUTE_SIGMOID = 2, IG_ROUTE_TOPK_SOFTMAX = 3, IG_ROUTE_SPARSEMIXER = 100 }; /* ig_router */
 enum { IG_ROUTE_EXPERTS = 4096, IG_ROUTE_USED = 1024 }; /* at most; groups too are at most IG_ROUTE_USED */
-/* route_choose: a (logits), bias, route, weight. Groups: (1, rows). jitter is router_jitter, scale expert_scale.
+/* route_choose, or for SPARSEMIXER route_mixer: a (logits), bias, route, weight. Groups: (1, rows). jitter is
+ * router_jitter, scale expert_scale.
  * route_sort: route. Groups: (n). Not needed for few1, which takes the slots as they are. */
 struct ig_route_args {
     u32 rows, n, used, a_stride, router, groups, groups_used, norm, has_bias;
