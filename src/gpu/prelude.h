@@ -33,6 +33,7 @@ typedef char i8;
 typedef short i16;
 typedef int i32;
 typedef float f32;
+typedef uint2 v2u;
 typedef uint4 v4u;
 typedef float4 v4f;
 #define DEVICE static inline
@@ -95,6 +96,9 @@ typedef signed char i8;
 typedef short i16;
 typedef int i32;
 typedef float f32;
+struct __attribute__((aligned(8))) v2u {
+    u32 x, y;
+};
 struct __attribute__((aligned(16))) v4u {
     u32 x, y, z, w;
 };
@@ -174,6 +178,7 @@ typedef char i8;
 typedef short i16;
 typedef int i32;
 typedef float f32;
+typedef uint2 v2u;
 typedef uint4 v4u;
 typedef float4 v4f;
 #define DEVICE static inline

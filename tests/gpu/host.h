@@ -8,6 +8,9 @@
 
 #include "gpu/host_types.h"
 
+struct alignas(8) v2u {
+    u32 x, y;
+};
 struct alignas(16) v4u {
     u32 x, y, z, w;
 };
