@@ -223,7 +223,7 @@ static void p_layer(const struct p_tensor *t, struct p_cache *cache, int positio
 }
 
 /* The model's state behind a token: normed, as the head reads it. */
-static void p_model(struct p_cache *cache, int32_t id, int position, double *state) {
+static inline void p_model(struct p_cache *cache, int32_t id, int position, double *state) {
     double x[P_WIDTH];
     for (int i = 0; i < P_WIDTH; i++) x[i] = (double)p_tensors[P_T_EMBD].w[id * P_WIDTH + i];
     p_layer(&p_tensors[P_T_FIRST], cache, position, x);
@@ -231,7 +231,7 @@ static void p_model(struct p_cache *cache, int32_t id, int position, double *sta
 }
 
 /* An entry of the prediction layer: state is the token's before, and becomes its own. */
-static void p_predict(struct p_cache *cache, int parts, int32_t id, int position, double *state,
+static inline void p_predict(struct p_cache *cache, int parts, int32_t id, int position, double *state,
                       double *logits) {
     const struct p_tensor *embd = &p_tensors[parts & P_EMBD ? P_T_SHARED_EMBD : P_T_EMBD];
     double e[P_WIDTH], both[2 * P_WIDTH], x[P_WIDTH];
