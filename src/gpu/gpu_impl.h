@@ -46,6 +46,7 @@ enum {
     K(ATTEND_MANY_Q8, "attend", "attend_many_q8")                                                  \
     K(ATTEND_MERGE, "attend", "attend_merge")                                                      \
     K(ROUTE_CHOOSE, "route", "route_choose")                                                       \
+    K(ROUTE_MIXER, "route", "route_mixer")                                                         \
     K(ROUTE_SORT, "route", "route_sort")                                                           \
     K(SPREAD, "route", "spread")                                                                   \
     K(COMBINE, "route", "combine")

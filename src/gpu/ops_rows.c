@@ -171,7 +171,8 @@ static ingle_status choose(struct ig_gpu *g, const struct ig_op *op, ingle_error
                               .first_at = 2 * slots};
     struct ig_dev_mem *const b[] = {mem_of(g, op->a), vec_of(g, o->vec), g->route.mem,
                                     g->weight.mem};
-    IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_ROUTE_CHOOSE, &k, err));
+    bool mixer = hp->router == IG_ROUTER_SPARSEMIXER;
+    IG_TRY(ig_gpu_kernel_get(g->w, mixer ? IG_GK_ROUTE_MIXER : IG_GK_ROUTE_CHOOSE, &k, err));
     IG_TRY(ig_gpu_launch(g, k, b, 4, &a, sizeof a, 1, g->pass.n, 1, err));
     if (g->pass.n <= IG_GPU_FEW) return INGLE_OK; /* slots are taken as they are */
     IG_TRY(ig_gpu_kernel_get(g->w, IG_GK_ROUTE_SORT, &k, err));

@@ -13,6 +13,9 @@
  * parameters carry MEM (a buffer), LMEM (LOCAL) or PRIV (private: Metal wants to know). Tables of constants:
  * CONSTANT(u32, name, N) = {...}; their pointers carry CONST. Names of kernels are unique in the whole of src/gpu.
  *
+ * No BARRIER stands under a condition, even one that all items agree on: compilers that make loops of items copy all that
+ * follows for each way (minutes), and PoCL loses private values that live across it. Loops are fine.
+ *
  * Arithmetic is that of DESIGN 6 and src/cpu, bit for bit: FMA where a fused operation is meant, no contraction anywhere
  * else, `/` and SQRT rounded correctly, MAX(a, b) = a > b ? a : b. Sums of floats run in the order of the CPU's kernels;
  * only integers may be added in any order.
