@@ -30,6 +30,8 @@ enum {
     K(NORM, "rows", "norm")                                                                        \
     K(NORM_HEADS, "rows", "norm_heads")                                                            \
     K(QUANTIZE, "rows", "quantize")                                                                \
+    K(ADD_NORM_QUANTIZE, "rows", "add_norm_quantize")                                              \
+    K(GLU_QUANTIZE, "rows", "glu_quantize")                                                        \
     K(ELEMENT, "rows", "element")                                                                  \
     K(ROPE, "rows", "rope")                                                                        \
     K(TEMPERATURE, "rows", "temperature")                                                          \
@@ -37,6 +39,9 @@ enum {
     K(KV_PUT, "attend", "kv_put_f16")                                                              \
     K(KV_PUT_F32, "attend", "kv_put_f32")                                                          \
     K(KV_PUT_Q8, "attend", "kv_put_q8")                                                            \
+    K(ROPE_PUT, "attend", "rope_put_f16")                                                          \
+    K(ROPE_PUT_F32, "attend", "rope_put_f32")                                                      \
+    K(ROPE_PUT_Q8, "attend", "rope_put_q8")                                                        \
     K(KV_LOAD, "attend", "kv_load")                                                                \
     K(ATTEND_FEW, "attend", "attend_few_f16")                                                      \
     K(ATTEND_FEW_F32, "attend", "attend_few_f32")                                                  \
@@ -254,8 +259,28 @@ ingle_status ig_gpu_launch(struct ig_gpu *g, struct ig_dev_kernel *k,
 ingle_status ig_gpu_op_rows(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
 ingle_status ig_gpu_op_linear(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
 ingle_status ig_gpu_op_route(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
-ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
+/* `rope`: of the queries, and in the same launch of the keys on their way; or NULL */
+ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, const struct ig_op *rope,
+                              ingle_error *err);
 ingle_status ig_gpu_op_attend(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
+/* Which of the two forms of quantised inputs a matrix wants; -1 for floats. */
+static inline int ig_gpu_act_kind(const struct ig_mat *m) {
+    return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
+}
+
+/* ---- fuse.c: several operations in one launch ---- */
+
+struct ig_gpu_fused {
+    const struct ig_op *post, *add, *norm; /* sum and norms; some NULL */
+    const struct ig_op *act;
+    const struct ig_op *rope, *put;
+    uint32_t len; /* operations */
+    int kind;     /* then quantised, as ig_gpu_act_kind; -1: not */
+    bool keep;    /* the floats are needed too */
+};
+/* Can operations from `at` on, before `to`, be one launch? */
+bool ig_gpu_fuse(const struct ig_gpu *g, uint32_t at, uint32_t to, struct ig_gpu_fused *f);
+ingle_status ig_gpu_run_fused(struct ig_gpu *g, const struct ig_gpu_fused *f, ingle_error *err);
 /* Rows of a buffer are new: what was quantised of them is old. */
 void ig_gpu_forget(struct ig_gpu *g, unsigned buffer);
 

@@ -17,26 +17,47 @@ static const struct ig_gpu_mirror_layer *layer_of(const struct ig_gpu *g, const 
     return &run->mirror->layers[g->plan->hp->layer[op->layer].kv_layer];
 }
 
-ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, ingle_error *err) {
-    uint32_t stride = ig_gpu_stage_stride(&g->plan->hp->layer[op->layer]);
-    size_t at;
-    IG_TRY(ig_gpu_stage(g, op, &at, err));
-    for (uint32_t i = 0; i < g->n_runs; i++) {
-        const struct ig_gpu_run_of *run = &g->runs[i];
-        const struct ig_gpu_mirror_layer *l = layer_of(g, op, run);
-        struct ig_dev_kernel *k;
-        struct ig_kv_put_args a = {.s = l->shape,
-                                   .from = run->from,
-                                   .k_stride = g->stride[op->a],
-                                   .v_stride = g->stride[op->b],
-                                   .keep = 1,
-                                   .stage_at = (uint32_t)at + run->from * stride,
-                                   .stage_stride = stride};
+static ingle_status put_run(struct ig_gpu *g, const struct ig_op *op, const struct ig_op *rope,
+                            const struct ig_gpu_run_of *run, struct ig_kv_put_args a,
+                            ingle_error *err) {
+    const struct ig_gpu_mirror_layer *l = layer_of(g, op, run);
+    struct ig_dev_kernel *k;
+    a.s = l->shape;
+    a.from = run->from;
+    a.stage_at += run->from * a.stage_stride;
+    IG_TRY(kernel_for(g, rope ? IG_GK_ROPE_PUT : IG_GK_KV_PUT, &l->shape, &k, err));
+    if (!rope) {
         struct ig_dev_mem *const b[] = {g->buffer[op->a].mem, g->buffer[op->b].mem, g->tokens.mem,
                                         l->mem, g->stage.mem};
-        IG_TRY(kernel_for(g, IG_GK_KV_PUT, &l->shape, &k, err));
-        IG_TRY(ig_gpu_launch(g, k, b, 5, &a, sizeof a, l->shape.n_kv, run->n, 1, err));
+        return ig_gpu_launch(g, k, b, 5, &a, sizeof a, l->shape.n_kv, run->n, 1, err);
     }
+    const struct ig_rope *r = &g->plan->hp->rope[rope->what];
+    struct ig_rope_put_args turned = {.put = a,
+                                      .heads = rope->heads,
+                                      .q_stride = g->stride[rope->dst],
+                                      .dims = r->dims,
+                                      .pairwise = r->pairing == IG_PAIR};
+    struct ig_dev_mem *const b[] = {g->buffer[rope->dst].mem,
+                                    g->buffer[op->a].mem,
+                                    g->buffer[op->b].mem,
+                                    g->table[rope->what].mem,
+                                    g->tokens.mem,
+                                    l->mem,
+                                    g->stage.mem};
+    return ig_gpu_launch(g, k, b, 7, &turned, sizeof turned, rope->heads + l->shape.n_kv, run->n, 1,
+                         err);
+}
+
+ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, const struct ig_op *rope,
+                              ingle_error *err) {
+    struct ig_kv_put_args a = {.k_stride = g->stride[op->a],
+                               .v_stride = g->stride[op->b],
+                               .keep = 1,
+                               .stage_stride = ig_gpu_stage_stride(&g->plan->hp->layer[op->layer])};
+    size_t at;
+    IG_TRY(ig_gpu_stage(g, op, &at, err));
+    a.stage_at = (uint32_t)at;
+    for (uint32_t i = 0; i < g->n_runs; i++) IG_TRY(put_run(g, op, rope, &g->runs[i], a, err));
     return INGLE_OK;
 }
 

@@ -9,11 +9,6 @@ void ig_gpu_forget(struct ig_gpu *g, unsigned buffer) {
         if (g->act[i].holds == buffer) g->act[i].holds = IG_B_NONE;
 }
 
-/* Which of the two forms of inputs a matrix wants; -1 for floats. */
-static int act_kind(const struct ig_mat *m) {
-    return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
-}
-
 static uint32_t d_stride(const struct ig_gpu *g, int kind) {
     return g->q_stride / (kind ? 256 : 32);
 }
@@ -111,7 +106,7 @@ ingle_status ig_gpu_op_linear(struct ig_gpu *g, const struct ig_op *op, ingle_er
     for (j.i = 0; j.i < op->n_to; j.i++) {
         struct ig_dev_kernel *k;
         j.t = &g->w->tensors[o->tensor[j.i] - 1];
-        j.kind = act_kind(j.t->mat);
+        j.kind = ig_gpu_act_kind(j.t->mat);
         if (j.kind >= 0) IG_TRY(quantize(g, op, j.kind, j.inputs, err));
         IG_TRY(ig_gpu_typed_get(g->w, j.t->mat->type, kernel_of(&j), &k, err));
         for (uint32_t s = 0; s < j.t->n_shards; s++)

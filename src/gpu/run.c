@@ -314,25 +314,34 @@ static ingle_status run_op(struct ig_gpu *g, const struct ig_op *op, ingle_error
     case IG_OP_ROUTE:
     case IG_OP_SPREAD:
     case IG_OP_COMBINE: return ig_gpu_op_route(g, op, err);
-    case IG_OP_KV_PUT: return ig_gpu_op_kv_put(g, op, err);
+    case IG_OP_KV_PUT: return ig_gpu_op_kv_put(g, op, NULL, err);
     case IG_OP_ATTEND: return ig_gpu_op_attend(g, op, err);
     default: return ig_gpu_op_rows(g, op, err);
     }
+}
+
+/* Operation `at` and what goes into the same launch; *n says how many that are. */
+static ingle_status run_next(struct ig_gpu *g, uint32_t at, uint32_t to, uint32_t *n,
+                             ingle_error *err) {
+    const struct ig_op *ops = g->plan->ops;
+    struct ig_gpu_fused f;
+    bool fused = ig_gpu_fuse(g, at, to, &f);
+    *n = fused ? f.len : 1;
+    if (!ig_gpu_rows(g, &ops[at])) return INGLE_OK;
+    IG_TRY(fused ? ig_gpu_run_fused(g, &f, err) : run_op(g, &ops[at], err));
+    for (uint32_t i = at; i < at + *n; i++) {
+        if (ops[i].dst) ig_gpu_forget(g, ops[i].dst);
+        for (unsigned k = 0; k < ops[i].n_to; k++) ig_gpu_forget(g, ops[i].to[k]);
+    }
+    if (fused && f.kind >= 0) g->act[f.kind].holds = f.norm ? f.norm->dst : f.act->dst;
+    return ig_gpu_breathe(g, ig_gpu_rows(g, &ops[at]), err);
 }
 
 static ingle_status walk(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_error *err) {
     g->act[0].holds = g->act[1].holds = IG_B_NONE;
     g->since = ig_os_seconds();
     g->pending = 0;
-    for (uint32_t i = from; i < to; i++) {
-        const struct ig_op *op = &g->plan->ops[i];
-        uint32_t rows = ig_gpu_rows(g, op);
-        if (!rows) continue;
-        IG_TRY(run_op(g, op, err));
-        if (op->dst) ig_gpu_forget(g, op->dst);
-        for (unsigned k = 0; k < op->n_to; k++) ig_gpu_forget(g, op->to[k]);
-        IG_TRY(ig_gpu_breathe(g, rows, err));
-    }
+    for (uint32_t i = from, n; i < to; i += n) IG_TRY(run_next(g, i, to, &n, err));
     IG_TRY(ig_gpu_stage_flush(g, err));
     return g->w->backend->flush(g->w->device, err);
 }
