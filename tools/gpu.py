@@ -23,6 +23,8 @@ GEN = os.path.join(GPU, "gen")
 PLAIN = ["rows", "attend", "route"]  # modules that are one file
 # tests/gpu compile these also with subgroups and with weights as they lie in files
 SOME_TYPES = ["q4_k", "q6_k", "q8_0", "f16"]
+# and these with the override for the matrix units of sm_80, each kind of group, unit and minimum
+MMA_TYPES = ["q4_k", "q6_k", "q2_k", "q8_0", "q4_1", "nvfp4"]
 # code books of codebook_tables.c: name in the dialect, name there
 BOOKS = {"iq1_s": "grid_iq1_s", "iq2_xxs": "grid_iq2_xxs", "iq2_xs": "grid_iq2_xs", "iq2_s": "grid_iq2_s",
          "iq3_xxs": "grid_iq3_xxs", "iq3_s": "grid_iq3_s", "iq4": "values_iq4"}
@@ -134,9 +136,17 @@ def modules(have):
     return out
 
 
-def compose(module):
+def compose(module, override=False):
     have = pieces()
-    return "".join(have[p] for p in modules(have)[module])
+    text = "".join(have[p] for p in modules(have)[module])
+    return with_override(have, module, text) if override else text
+
+
+def with_override(have, module, text):
+    """The module for CUDA's sm_80, or None if there is nothing special about it."""
+    if not module.startswith("linear_") or "T_FLOAT" in have["numbers_" + module[len("linear_"):]]:
+        return None
+    return text.replace(have["linear"], strip(read(GPU, "override", "gemm_sm80.k")) + have["linear"])
 
 
 # ---- What is written ----
@@ -191,8 +201,10 @@ def host_files():
             variants.append((":sub", "#define IG_SUBGROUP 32\n"))
         if typed in SOME_TYPES:
             variants.append((":native", "#define PLANES 0\n"))
+        if typed in MMA_TYPES:
+            variants.append((":mma", ""))
         for suffix, define in variants:
-            text = define + compose(module)
+            text = define + compose(module, suffix == ":mma")
             for where, name, items in re.findall(r"^KERNEL_ROW\((\w+),\s*(\w+),\s*(\w+)\)", rows, flags=re.M):
                 if where == module:
                     text += 'IG_HOST_ROW("%s%s", %s, %s)\n' % (module, suffix, name, items)

@@ -9,8 +9,8 @@
                                    spills in the kernels that must not have them
     --module NAME                  only modules whose name begins so
 
-Every module is compiled for compute capability 7.0, which all later GPUs take; where src/gpu/override has a file of its
-name ("attend.cu"), also for 8.0 with that. ptxas is that of PyPI's nvidia-cuda-nvcc-cu12 (tests/requirements.txt), of the
+Every module is compiled for compute capability 7.0, which all later GPUs take; linear_* of quantised types also for 8.0
+with src/gpu/override/gemm_sm80.k. ptxas is that of PyPI's nvidia-cuda-nvcc-cu12 (tests/requirements.txt), of the
 PATH, or the one that PTXAS names. What was compiled once lies in build/ptx, by the text's hash.
 """
 import argparse
@@ -31,7 +31,6 @@ import lz
 TOP = gpu.TOP
 OUT = os.path.join(gpu.GEN, "ptx.c")
 CACHE = os.path.join(TOP, "build", "ptx")
-OVERRIDE = os.path.join(gpu.GPU, "override")
 CLANG = "clang-14"  # another version writes other text
 FLAGS = ["-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "-O3", "-S", "-ffp-contract=off",
          "-Wno-unknown-cuda-version"]
@@ -51,6 +50,9 @@ def texts(begin=""):
     for module, parts in gpu.modules(have).items():
         if module.startswith(begin):
             out[module, 70] = "".join(have[p] for p in parts)
+            special = gpu.with_override(have, module, out[module, 70])
+            if special:
+                out[module, 80] = special
     return out
 
 

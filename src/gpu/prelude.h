@@ -228,6 +228,14 @@ typedef float4 v4f;
 #define PLANES 1
 #endif
 
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#define UNROLL_8 _Pragma("unroll 8")
+#else
+#define UNROLL
+#define UNROLL_8
+#endif
+
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 

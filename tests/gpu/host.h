@@ -76,6 +76,21 @@ DEVICE u32 PERMUTE(u32 a, u32 b, u32 which) { /* as CUDA's */
 #define PERMUTE PERMUTE
 #endif
 
+/* The matrix unit of override/gemm_sm80.k: c[2 r + col] += a . b, where 32 neighbours have parts of a and b */
+DEVICE void MMA_S8(i32 *c, const u32 *a, const u32 *b, u32 halves) {
+    static const u32 *as[1024], *bs[1024];
+    u32 first = ITEM / 32 * 32, g = ITEM % 32 / 4, t = ITEM % 4;
+    as[ITEM] = a, bs[ITEM] = b;
+    ig_host_exchange(0, 0);
+    for (u32 o = 0; o < 4; o++)
+        for (u32 i = 0; i < 16 * halves; i++) {
+            u32 h = i / 16, lane = i / 4 % 4, shift = i % 4 * 8;
+            c[o] += (i32)(i8)(as[first + 4 * g + lane][2 * h + o / 2] >> shift & 255) *
+                    (i32)(i8)(bs[first + 4 * (2 * t + o % 2) + lane][h] >> shift & 255);
+        }
+    ig_host_exchange(0, 0); /* nobody goes on while others read */
+}
+
 /* ---- The table of kernels: a file of a module ends with a row for each of its kernels ---- */
 
 typedef void (*ig_host_fn)(void);

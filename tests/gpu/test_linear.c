@@ -25,7 +25,8 @@ static ingle_error err;
 static const char *only;
 static const struct ig_backend *backend;
 static struct ig_device *device;
-static bool planes; /* the device wants blocks taken apart */
+static bool planes;         /* the device wants blocks taken apart */
+static const char *variant; /* of the module, on the host device */
 
 static uint64_t seed = 0x2545F4914F6CDD1Du;
 static uint32_t next(void) {
@@ -141,8 +142,7 @@ static struct ig_dev_mem *put_matrix(const struct ig_quant *t, const uint8_t *w,
 static struct ig_dev_kernel *kernel(const struct ig_quant *t, const char *name) {
     char module[64], full[64];
     struct ig_dev_kernel *k;
-    snprintf(module, sizeof module, "linear_%s%s", file_name(t),
-             backend == &ig_backend_host && !planes ? ":native" : "");
+    snprintf(module, sizeof module, "linear_%s%s", file_name(t), variant);
     snprintf(full, sizeof full, "%s_%s", name, file_name(t));
     must(backend->kernel(device, &k, module, full, &err));
     return k;
@@ -377,28 +377,29 @@ static void embed_kernel(const struct ig_quant *t) {
 
 /* ---- Devices ---- */
 
-static void all_types(void (*what)(const struct ig_quant *t)) {
-    const struct ig_quant *t;
-    for (size_t i = 0; (t = ig_quant_at(i)); i++)
-        if (t->device.main + t->device.rest && (!only || !strcasecmp(only, t->name))) what(t);
+static bool wanted(const struct ig_quant *t) {
+    return t->device.main + t->device.rest && (!only || !strcasecmp(only, t->name));
 }
 
 static void on_host(void (*what)(const struct ig_quant *t)) {
+    static const struct {
+        uint32_t device;
+        const char *suffix; /* of the module that runs */
+    } runs[] = {{0, ""}, {0, ":mma"}, {1, ":sub"}, {2, ":native"}};
     struct ig_device_list list = {.n = 0};
     struct ig_device_config config = {.mem = &mem};
-    char why[256];
+    const struct ig_quant *t;
+    char why[256], module[64], name[64];
     backend = &ig_backend_host;
     backend->list(&list, why);
-    for (uint32_t i = 0; i < list.n; i++) {
-        char module[64];
-        must(backend->open(&device, &list.device[i], &config, &err));
-        planes = !list.device[i].unified;
-        const struct ig_quant *t;
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        const struct ig_device_info *info = &list.device[runs[i].device];
+        must(backend->open(&device, info, &config, &err));
+        planes = !info->unified;
+        variant = runs[i].suffix;
         for (size_t k = 0; (t = ig_quant_at(k)); k++) {
-            if (!(t->device.main + t->device.rest) || (only && strcasecmp(only, t->name))) continue;
-            snprintf(module, sizeof module, "linear_%s%s", file_name(t),
-                     (const char *[]){"", ":sub", ":native"}[i]);
-            char name[64];
+            if (!wanted(t)) continue;
+            snprintf(module, sizeof module, "linear_%s%s", file_name(t), variant);
             snprintf(name, sizeof name, "embed_%s", file_name(t));
             if (ig_host_find(module, name)) what(t);
         }
@@ -419,25 +420,30 @@ static void host_embed(void **state) {
     on_host(embed_kernel);
 }
 
-/* A device for each type: where compiling the module takes long, one sees how far it is. */
 static void every_kernel(const struct ig_quant *t) {
     embed_kernel(t);
     few_kernels(t);
     many_kernel(t);
 }
 
-static void opencl_all(void **state) {
+/* PoCL takes seconds to compile a module: one type of each kind, unless asked for others. */
+static void opencl_some(void **state) {
     static struct ig_device_list list;
+    static const char *const names[] = {"Q4_K", "Q6_K", "Q4_1", "NVFP4", "IQ2_XS", "BF16"};
     struct ig_device_config config = {.mem = &mem};
     (void)state;
     list.n = 0;
     ig_devices_list(&list);
+    variant = "";
     for (uint32_t i = 0; i < list.n; i++) {
         if (strcmp(list.device[i].backend, "opencl") || !list.device[i].usable) continue;
         backend = &ig_backend_opencl;
         planes = !list.device[i].unified;
         must(backend->open(&device, &list.device[i], &config, &err));
-        all_types(every_kernel);
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+            if (!only) every_kernel(ig_quant_by_name(names[k], strlen(names[k])));
+        const struct ig_quant *t = only ? ig_quant_by_name(only, strlen(only)) : NULL;
+        if (t) every_kernel(t);
         backend->close(device);
         return;
     }
@@ -449,7 +455,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(host_embed),
         cmocka_unit_test(host_many),
         cmocka_unit_test(host_few),
-        cmocka_unit_test(opencl_all),
+        cmocka_unit_test(opencl_some),
     };
     only = argc > 1 ? argv[1] : NULL;
     return cmocka_run_group_tests(tests, NULL, NULL);
