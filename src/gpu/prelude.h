@@ -39,7 +39,7 @@ typedef float f32;
 typedef uint2 v2u;
 typedef uint4 v4u;
 typedef float4 v4f;
-#define DEVICE static inline
+#define DEVICE static inline __attribute__((always_inline))
 #if defined(IG_SUBGROUP_INTEL) /* set by the host: the size of a sub-group is the compiler's choice otherwise */
 #define KERNEL(name, W)                                                                            \
     __kernel __attribute__((reqd_work_group_size(W, 1, 1), intel_reqd_sub_group_size(32))) void name(
