@@ -64,6 +64,9 @@ static void put_model(const struct ig_json *m) {
              ig_json_f64(ig_json_get(m, "weights_bytes"), 0) / 1e9,
              ig_json_f64(ig_json_get(m, "needed_bytes"), 0) / 1e9,
              ig_json_bool(ig_json_get(m, "fits"), false) ? "fits" : "does not fit");
+    cli_putf("%-9s ", "placed");
+    put_text(m, "placement");
+    cli_putz("\n");
 }
 
 static void put_device_speeds(const struct ig_json *list) {

@@ -299,10 +299,10 @@ INGLE_API size_t ingle_session_bytes(const ingle_session *s);
  * "units", "memory_free_bytes", "software": computes on the CPU, "unified": shares the CPU's memory. Opens the drivers. */
 INGLE_API ingle_status ingle_devices(ingle_text_fn fn, void *ud, ingle_error *err);
 /* Pushes a JSON report: {"version", "system", "devices", "backends": [{"name", "devices": how many, "reason": why none}],
- * "model": what `m` needs and whether it fits (null without a model), "speed": measured memory bandwidth and the tokens a
- * second it allows, for the CPU and under "devices" for each usable GPU with the share of the model that its memory holds,
- * "problems": [{"severity": "error", "warning" or "note", "what", "hint"}]}. Measures for about 100 ms, and up to three seconds
- * where there are GPUs. `m` and `options` may be NULL. */
+ * "model": what `m` needs, whether it fits, and its "placement" with these options (null without a model), "speed": measured
+ * memory bandwidth and the tokens a second it allows, for the CPU and under "devices" for each usable GPU with the share of
+ * the model that its memory holds, "problems": [{"severity": "error", "warning" or "note", "what", "hint"}]}. Measures for
+ * about 100 ms, and up to three seconds where there are GPUs. `m` and `options` may be NULL. */
 INGLE_API ingle_status ingle_doctor(const ingle_model *m, const ingle_options *options, ingle_text_fn fn, void *ud,
                                     ingle_error *err);
 

@@ -4,6 +4,7 @@
  * is what of the model its memory holds; the rest is counted at the CPU's speed. */
 #include "cpu/kernels.h"
 #include "engine/devices.h"
+#include "engine/gpus.h"
 #include "engine/model.h"
 #include "kv/cache.h"
 #include "os/os.h"
@@ -109,6 +110,8 @@ struct report {
     unsigned threads;
     uint64_t total, available, needed, per_token;
     double bandwidth;
+    char placed[IG_PLACE_TEXT]; /* what of the model would go where, and why not elsewhere */
+    bool on_gpus;
     struct ig_buf problems;
 };
 
@@ -140,11 +143,35 @@ static uint64_t bytes_per_token(const struct ingle_model *m) {
     return (uint64_t)total;
 }
 
+/* What a session opened with these options would do. */
+static void survey_placement(struct report *r, uint32_t context) {
+    struct ig_placed placed;
+    ingle_error err = {0};
+    uint32_t batch = (uint32_t)ig_options_int(r->options, IG_OPT_BATCH);
+    struct ig_place_room room = {.context = context, .batch = batch < context ? batch : context};
+    if (ig_model_place(&placed, r->m, &r->m->plan, r->mem, r->options, &room, false, &err) !=
+        INGLE_OK) {
+        add_problem(r, "error", err.hint, err.message);
+        snprintf(r->placed, sizeof r->placed, "nothing could be placed");
+        return;
+    }
+    r->on_gpus = placed.place.where != NULL;
+    if (r->on_gpus)
+        snprintf(r->placed, sizeof r->placed, "%s", placed.place.text);
+    else if (placed.why[0])
+        snprintf(r->placed, sizeof r->placed, "all on the processor: %s", placed.why);
+    else
+        snprintf(r->placed, sizeof r->placed,
+                 "all on the processor: as the options say, or the model is too small to gain");
+    ig_placed_free(&placed);
+}
+
 static void survey_model(struct report *r) {
     char what[160];
     const struct ingle_model *m = r->m;
     uint64_t context = (uint64_t)ig_options_int(r->options, IG_OPT_CONTEXT);
     if (!context) context = m->arch.hp.n_context < 4096 ? m->arch.hp.n_context : 4096;
+    survey_placement(r, (uint32_t)context);
     r->needed = ig_model_weight_bytes(m) + m->arch.copied_bytes +
                 context * ig_model_kv_bytes(m, ig_options_choice(r->options, IG_OPT_KV));
     r->per_token = bytes_per_token(m);
@@ -227,9 +254,12 @@ static void put_model(const struct report *r, struct ig_buf *b) {
     }
     ig_buf_z(b, "{\"path\":");
     ig_json_put_str(b, ig_str_of(r->m->path));
-    ig_buf_f(b, ",\"family\":\"%s\",\"weights_bytes\":%llu,\"needed_bytes\":%llu,\"fits\":%s}",
+    ig_buf_f(b, ",\"family\":\"%s\",\"weights_bytes\":%llu,\"needed_bytes\":%llu,\"fits\":%s",
              r->m->arch.hp.row->name, (unsigned long long)ig_model_weight_bytes(r->m),
              (unsigned long long)r->needed, r->total && r->needed > r->total ? "false" : "true");
+    ig_buf_f(b, ",\"on_gpus\":%s,\"placement\":", r->on_gpus ? "true" : "false");
+    ig_json_put_str(b, ig_str_of(r->placed));
+    ig_buf_ch(b, '}');
 }
 
 /* What each backend found, or why nothing. */

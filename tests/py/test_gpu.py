@@ -65,6 +65,17 @@ def test_doctor_measures_devices(ingle, opencl, golden):
     assert f"\n{opencl['id']}   " in words and "GB/s in its memory" in words
 
 
+def test_doctor_says_where_a_model_goes(ingle, opencl, golden):
+    model = str(golden / "models" / "llama")
+    placed = json.loads(run(ingle, "doctor", model, "--json", "--device", opencl["id"]).stdout)["model"]
+    assert placed["on_gpus"] and opencl["id"] in placed["placement"]
+    assert f"placed    {placed['placement'].split('(')[0]}" in run(ingle, "doctor", model, "--device", opencl["id"]).stdout
+    placed = json.loads(run(ingle, "doctor", model, "--json", "--device", "none").stdout)["model"]
+    assert not placed["on_gpus"] and placed["placement"].startswith("all on the processor")
+    report = json.loads(run(ingle, "doctor", model, "--json", "--device", "cuda9").stdout)
+    assert any(p["severity"] == "error" and "cuda9" in p["what"] and p["hint"] for p in report["problems"])
+
+
 def test_doctor_says_what_failed(ingle, opencl, build):
     layer = build / "tests" / "libfault_cl.so"
     if not layer.exists():

@@ -490,10 +490,10 @@ unsafe extern "C" {
         err: *mut ingle_error,
     ) -> ingle_status;
     /// Pushes a JSON report: {"version", "system", "devices", "backends": \[{"name", "devices": how many, "reason": why none}\],
-    /// "model": what `m` needs and whether it fits (null without a model), "speed": measured memory bandwidth and the tokens a
-    /// second it allows, for the CPU and under "devices" for each usable GPU with the share of the model that its memory holds,
-    /// "problems": \[{"severity": "error", "warning" or "note", "what", "hint"}\]}. Measures for about 100 ms, and up to three seconds
-    /// where there are GPUs. `m` and `options` may be NULL.
+    /// "model": what `m` needs, whether it fits, and its "placement" with these options (null without a model), "speed": measured
+    /// memory bandwidth and the tokens a second it allows, for the CPU and under "devices" for each usable GPU with the share of
+    /// the model that its memory holds, "problems": \[{"severity": "error", "warning" or "note", "what", "hint"}\]}. Measures for
+    /// about 100 ms, and up to three seconds where there are GPUs. `m` and `options` may be NULL.
     pub fn ingle_doctor(
         m: *const ingle_model,
         options: *const ingle_options,
