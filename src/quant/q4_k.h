@@ -42,9 +42,11 @@ DEVICE void q4_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV
                       PRIV i32 *mn) {
     const MEM u8 *n = m + 16 + 32 * (g >> 1);
     u32 shift = 4 * (g & 1);
-    v4u x = W_LD128(n), y = W_LD128(n + 16);
+    v4u x = W_LD128(n), y = W_LD128(n + 16), head;
     (void)r;
-    ig_scale_6bit(W_LD128(m), g, s, mn);
+    /* not W_LD128: with four registers at once few1 has too many */
+    head.x = 0, head.y = W_LD32(m + 4), head.z = W_LD32(m + 8), head.w = W_LD32(m + 12);
+    ig_scale_6bit(head, g, s, mn);
     q[0] = x.x >> shift & 0x0F0F0F0Fu, q[1] = x.y >> shift & 0x0F0F0F0Fu;
     q[2] = x.z >> shift & 0x0F0F0F0Fu, q[3] = x.w >> shift & 0x0F0F0F0Fu;
     q[4] = y.x >> shift & 0x0F0F0F0Fu, q[5] = y.y >> shift & 0x0F0F0F0Fu;
