@@ -38,7 +38,7 @@ static bool is_read(const struct ig_gpu *g, uint32_t at, uint32_t to, unsigned b
         }
         if (writes(op, buffer)) return false;
     }
-    return true;
+    return g->out >> buffer & 1;
 }
 
 /* How the first linear operation behind `at` wants `buffer` quantised; -1: not, or there is none.

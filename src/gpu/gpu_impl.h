@@ -137,6 +137,15 @@ struct ig_gpu_stage { /* keys and values of a layer on their way to the host */
     size_t at; /* floats */
 };
 
+struct ig_gpu_graph { /* launches of the part that begins at operation `from`, recorded */
+    struct ig_gpu_graph *next;
+    uint32_t from, to, n_stages;
+    uint64_t key, seen; /* what it stands for; the pass before */
+    void *graph;        /* NULL: none */
+    struct ig_gpu_stage *stages;
+    size_t stage_used;
+};
+
 struct ig_gpu_act { /* inputs quantised: struct ig_act_rows of the CPU */
     struct ig_gpu_buffer q, d, sum;
     bool need;
@@ -179,7 +188,11 @@ struct ig_gpu {
     /* the part running */
     struct ig_pass pass;
     uint32_t n_runs;
-    uint32_t queued;      /* operations since the start */
+    uint64_t out; /* buffers that later parts or the caller read */
+    struct ig_gpu_graph *graphs;
+    bool recording, no_graphs;
+    uint32_t wanted_was[IG_GPU_FEW], n_wanted_was; /* what lies in `wanted` */
+    uint32_t queued;                               /* operations since the start */
     double pace, pending; /* seconds an operation takes a row, as last seen; rows queued */
     double since;         /* when nothing was queued */
 };
@@ -267,6 +280,19 @@ ingle_status ig_gpu_op_attend(struct ig_gpu *g, const struct ig_op *op, ingle_er
 static inline int ig_gpu_act_kind(const struct ig_mat *m) {
     return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
 }
+
+/* Chunks of positions that a run's rows see: what else changes with the position. */
+uint64_t ig_gpu_attend_span(const struct ig_gpu *g, const struct ig_op *op,
+                            const struct ig_gpu_run_of *run);
+
+/* ---- graph.c ---- */
+
+typedef ingle_status ig_gpu_queue_fn(struct ig_gpu *g, uint32_t from, uint32_t to,
+                                     ingle_error *err);
+/* Queues operations [from, to) by `queue`, or replays what it queued before. */
+ingle_status ig_gpu_walk(struct ig_gpu *g, uint32_t from, uint32_t to, ig_gpu_queue_fn *queue,
+                         ingle_error *err);
+void ig_gpu_graphs_free(struct ig_gpu *g);
 
 /* ---- fuse.c: several operations in one launch ---- */
 

@@ -93,6 +93,13 @@ static struct ig_attend_args args_of(const struct ig_gpu *g, const struct ig_op 
     return a;
 }
 
+uint64_t ig_gpu_attend_span(const struct ig_gpu *g, const struct ig_op *op,
+                            const struct ig_gpu_run_of *run) {
+    const struct ig_gpu_mirror_layer *l = layer_of(g, op, run);
+    struct ig_attend_args a = args_of(g, op, &l->shape, run->from, run->n, run->first);
+    return (uint64_t)a.chunk0 << 32 | a.chunks;
+}
+
 static ingle_status launch(struct ig_gpu *g, const struct ig_op *op, const struct ig_attend_args *a,
                            const struct ig_gpu_mirror_layer *l, bool many, ingle_error *err) {
     uint32_t sinks = g->w->ops[op - g->plan->ops].vec, rows = a->n * (a->heads / a->s.n_kv);

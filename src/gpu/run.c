@@ -92,6 +92,7 @@ static void free_tokens(struct ig_gpu *g) {
 static void free_wanted(struct ig_gpu *g) {
     for (unsigned i = IG_B_XO; i < IG_B_COUNT; i++) ig_gpu_buffer_free(g->w, &g->buffer[i]);
     ig_gpu_buffer_free(g->w, &g->wanted);
+    g->n_wanted_was = 0;
     g->max_wanted = 0;
 }
 
@@ -105,6 +106,7 @@ static void free_act(struct ig_gpu *g) {
 }
 
 void ig_gpu_scratch_free(struct ig_gpu *g) {
+    ig_gpu_graphs_free(g);
     free_tokens(g);
     free_wanted(g);
     free_act(g);
@@ -273,6 +275,20 @@ static ingle_status send_tables(struct ig_gpu *g, ingle_error *err) {
     return INGLE_OK;
 }
 
+/* Which rows are wanted, unless it is what was wanted before: so it is from step to step. */
+static ingle_status send_wanted(struct ig_gpu *g, ingle_error *err) {
+    uint32_t n = g->pass.n_wanted;
+    size_t bytes = n * sizeof *g->pass.wanted;
+    if (!n || (n == g->n_wanted_was && !memcmp(g->wanted_was, g->pass.wanted, bytes)))
+        return INGLE_OK;
+    g->n_wanted_was = 0;
+    IG_TRY(g->w->backend->upload(g->w->device, g->wanted.mem, 0, g->pass.wanted, bytes, err));
+    if (n > IG_GPU_FEW) return INGLE_OK;
+    memcpy(g->wanted_was, g->pass.wanted, bytes);
+    g->n_wanted_was = n;
+    return INGLE_OK;
+}
+
 static void find_runs(struct ig_gpu *g) {
     const struct ig_pass_token *t = g->pass.tokens;
     g->n_runs = 0;
@@ -297,6 +313,7 @@ static ingle_status settle(struct ig_gpu *g, ingle_error *err) {
 }
 
 ingle_status ig_gpu_breathe(struct ig_gpu *g, uint32_t rows, ingle_error *err) {
+    if (g->recording) return INGLE_OK;
     g->pending += rows;
     if (++g->queued % 32 == 0) IG_TRY(g->w->backend->flush(g->w->device, err));
     if (g->pending * g->pace > MOMENT) IG_TRY(settle(g, err));
@@ -337,11 +354,16 @@ static ingle_status run_next(struct ig_gpu *g, uint32_t at, uint32_t to, uint32_
     return ig_gpu_breathe(g, ig_gpu_rows(g, &ops[at]), err);
 }
 
-static ingle_status walk(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_error *err) {
+static ingle_status queue(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_error *err) {
     g->act[0].holds = g->act[1].holds = IG_B_NONE;
+    for (uint32_t i = from, n; i < to; i += n) IG_TRY(run_next(g, i, to, &n, err));
+    return INGLE_OK;
+}
+
+static ingle_status walk(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_error *err) {
     g->since = ig_os_seconds();
     g->pending = 0;
-    for (uint32_t i = from, n; i < to; i += n) IG_TRY(run_next(g, i, to, &n, err));
+    IG_TRY(ig_gpu_walk(g, from, to, queue, err));
     IG_TRY(ig_gpu_stage_flush(g, err));
     return g->w->backend->flush(g->w->device, err);
 }
@@ -353,9 +375,7 @@ static ingle_status run(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_erro
     IG_TRY(ig_gpu_mirrors_begin(g, from, to, err));
     IG_TRY(send_tokens(g, from, to, err));
     IG_TRY(send_tables(g, err));
-    if (g->pass.n_wanted)
-        IG_TRY(g->w->backend->upload(g->w->device, g->wanted.mem, 0, g->pass.wanted,
-                                     g->pass.n_wanted * sizeof *g->pass.wanted, err));
+    IG_TRY(send_wanted(g, err));
     ingle_status status = walk(g, from, to, err);
     ig_gpu_mirrors_end(g, from, to, status == INGLE_OK);
     return status;
@@ -370,6 +390,7 @@ ingle_status ig_gpu_run(struct ig_gpu *g, const struct ig_plan_part *part,
                        "a part has operations that run on CPUs only");
     ig_os_lock(&g->w->lock);
     g->pass = *pass;
+    g->out = part->out;
     g->n_runs = 0;
     ingle_status status = run(g, part->from, to, err);
     g->busy = status == INGLE_OK && to < end;

@@ -201,6 +201,7 @@ static ingle_status clear(struct ig_gpu_weights *w, struct ig_dev_mem *m, size_t
 ingle_status ig_gpu_buffer_grow(struct ig_gpu_weights *w, struct ig_gpu_buffer *b, size_t bytes,
                                 bool zero, ingle_error *err) {
     if (b->mem && b->bytes >= bytes) return INGLE_OK;
+    if (bytes < b->bytes + b->bytes / 2) bytes = b->bytes + b->bytes / 2; /* seldom again */
     ig_gpu_buffer_free(w, b);
     if (!bytes) bytes = 16;
     IG_TRY(w->backend->alloc(w->device, &b->mem, bytes, NULL, err));

@@ -22,7 +22,7 @@ enum { N = 48, LONG = 330, MOST_PARTS = 512 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { THIN = 8 }; /* one of so many models */
 #else
-enum { THIN = 1 };
+enum { THIN = 2 };
 #endif
 
 static char **only;
@@ -504,7 +504,7 @@ static void cancelled_and_failed_passes_leave_no_trace(void **state) {
     open_line(&want, m, IG_CACHE_F16, LONG);
     go(cpu, &want, N, N);
     for (unsigned c = 0; c < sizeof calls / sizeof *calls; c++)
-        for (unsigned nth = 1; nth < 120; nth += 1 + nth / 4) {
+        for (unsigned nth = 1; nth < 120; nth += 1 + nth / 2) {
             struct runner *gpu = open_runner(m, 1, 0, LONG, 0);
             struct line got;
             open_line(&got, m, IG_CACHE_F16, LONG);
