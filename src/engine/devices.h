@@ -20,4 +20,8 @@ struct ig_device_speed {
 void ig_device_measure(struct ig_mem *mem, const struct ig_device_info *d, double seconds,
                        struct ig_device_speed *out);
 
+/* Bytes a second that so many threads read from the processor's memory; 0: not measured, memory is
+ * short. */
+double ig_processor_speed(struct ig_mem *mem, unsigned threads);
+
 #endif

@@ -74,8 +74,7 @@ static void probe_all(struct probe *parts, unsigned n, bool fill) {
         if (started[i]) ig_os_thread_join(&threads[i]);
 }
 
-/* Bytes a second that the threads of a session read together; 0 if it could not be measured. */
-static double measure_bandwidth(struct ig_mem *mem, unsigned threads) {
+double ig_processor_speed(struct ig_mem *mem, unsigned threads) {
     struct probe parts[PROBE_THREADS] = {{0}};
     unsigned n = threads > PROBE_THREADS ? PROBE_THREADS : threads;
     uint64_t available = ig_os_memory_available();
@@ -348,7 +347,7 @@ static ingle_status make_report(struct report *r, ingle_text_fn fn, void *ud, in
     struct ig_buf b = {.mem = r->mem};
     ig_devices_list(r->devices);
     if (r->m) survey_model(r);
-    r->bandwidth = measure_bandwidth(r->mem, r->threads);
+    r->bandwidth = ig_processor_speed(r->mem, r->threads);
     measure_devices(r);
     survey_machine(r);
     put_report(r, &b);

@@ -17,6 +17,7 @@ struct ig_exec {
     const struct ig_plan *plan;
     const struct ig_log *log;
     const _Atomic bool *cancel;
+    struct ig_exec_gate *gate;
     struct ig_cpu *cpu;
     struct ig_arena arena; /* of the parts */
     struct ig_plan_part *parts;
@@ -35,6 +36,49 @@ struct ig_exec {
     float *rows[IG_B_COUNT];           /* results that came from a device */
     size_t room[IG_B_COUNT];           /* floats in them */
 };
+
+/* ---- The gate ---- */
+
+void ig_exec_gate_init(struct ig_exec_gate *g) {
+    *g = (struct ig_exec_gate){.passing = 0};
+    ig_os_mutex_init(&g->lock);
+    ig_os_cond_init(&g->cond);
+}
+
+void ig_exec_gate_free(struct ig_exec_gate *g) {
+    ig_os_cond_free(&g->cond);
+    ig_os_mutex_free(&g->lock);
+}
+
+void ig_exec_gate_shut(struct ig_exec_gate *g) {
+    ig_os_lock(&g->lock);
+    g->shut++;
+    while (g->passing) ig_os_wait(&g->cond, &g->lock);
+    ig_os_unlock(&g->lock);
+}
+
+void ig_exec_gate_open(struct ig_exec_gate *g) {
+    ig_os_lock(&g->lock);
+    g->shut--;
+    ig_os_wake_all(&g->cond);
+    ig_os_unlock(&g->lock);
+}
+
+static void enter(struct ig_exec_gate *g) {
+    if (!g) return;
+    ig_os_lock(&g->lock);
+    while (g->shut) ig_os_wait(&g->cond, &g->lock);
+    g->passing++;
+    ig_os_unlock(&g->lock);
+}
+
+static void leave(struct ig_exec_gate *g) {
+    if (!g) return;
+    ig_os_lock(&g->lock);
+    g->passing--;
+    ig_os_wake_all(&g->cond);
+    ig_os_unlock(&g->lock);
+}
 
 /* ---- Open ---- */
 
@@ -106,6 +150,7 @@ ingle_status ig_exec_open(struct ig_exec **out, struct ig_mem *mem, const struct
     e->plan = plan;
     e->log = config->log;
     e->cancel = config->cpu.cancel;
+    e->gate = config->gate;
     ingle_status status = open_parts(e, config, err);
     if (status != INGLE_OK)
         ig_exec_close(e);
@@ -255,7 +300,9 @@ ingle_status ig_exec_run(struct ig_exec *e, const struct ig_pass *pass, ingle_er
     ingle_error why;
     while ((e->shared = e->alive > 0)) {
         int failed = NOBODY;
+        enter(e->gate);
         ingle_status status = run_parts(e, pass, &failed, &why);
+        leave(e->gate);
         if (status == INGLE_OK) return status;
         if (status == INGLE_CANCELLED || failed == NOBODY) {
             if (err) *err = why;

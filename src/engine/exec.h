@@ -7,8 +7,21 @@
 #include "base/log.h"
 #include "cpu/cpu.h"
 #include "gpu/gpu.h"
+#include "os/os.h"
 
 struct ig_exec;
+
+/* Keeps passes on devices and whoever wants the devices' memory back apart. One for a model. */
+struct ig_exec_gate {
+    struct ig_mutex lock;
+    struct ig_cond cond;
+    uint32_t passing, shut;
+};
+void ig_exec_gate_init(struct ig_exec_gate *g);
+void ig_exec_gate_free(struct ig_exec_gate *g);
+/* Between the two no pass is on a device. shut waits for those that are. */
+void ig_exec_gate_shut(struct ig_exec_gate *g);
+void ig_exec_gate_open(struct ig_exec_gate *g);
 
 struct ig_exec_config {
     struct ig_cpu_config cpu; /* `parts` is ours to fill in */
@@ -17,6 +30,7 @@ struct ig_exec_config {
     const int8_t *where; /* [plan->n_ops] index of `devices`, -1 the processor; NULL: all there */
     struct ig_gpu_weights *const *devices; /* outlive it */
     uint32_t n_devices;
+    struct ig_exec_gate *gate; /* of the devices */
 };
 
 ingle_status ig_exec_open(struct ig_exec **out, struct ig_mem *mem, const struct ig_plan *plan,

@@ -2,12 +2,15 @@
  * some of them take a tenth of a second to wake. A device is opened for a plan when the first session
  * uses it and stays with the model, so that further sessions find its weights there. */
 #include "engine/gpus.h"
+#include "engine/devices.h"
+#include "engine/exec.h"
 #include "engine/model.h"
 
 #include <stdio.h>
 
 enum {
     SMALL_MODEL = 8 << 20, /* bytes of weights: no device is worth its latency */
+    LARGE_MODEL = 512 << 20, /* from here on the time to measure a device is well spent */
     MOST_OPEN = 2 * IG_DEVICE_MOST,
     PATH = 512
 };
@@ -22,11 +25,18 @@ struct ig_model_devices {
     struct ig_mem *mem;
     const struct ig_log *log;
     struct ig_mutex lock;
+    struct ig_exec_gate gate;
     struct ig_device_list *list; /* NULL: not asked for yet */
     struct opened opened[MOST_OPEN];
     uint32_t n;
     char cache[PATH]; /* folder of compiled programs, or empty */
+    /* bytes a second; 0: not measured yet, negative: could not be */
+    double speed[IG_DEVICE_MOST], processor;
 };
+
+/* A GPU that shares the processor's memory is worth it where it reads that so much faster. */
+static const double much_faster = 1.25;
+static const double measure_seconds = 0.1;
 
 ingle_status ig_model_devices_open(struct ig_model_devices **out, struct ig_mem *mem,
                                    const struct ig_log *log, ingle_error *err) {
@@ -36,21 +46,29 @@ ingle_status ig_model_devices_open(struct ig_model_devices **out, struct ig_mem 
     d->mem = mem;
     d->log = log;
     ig_os_mutex_init(&d->lock);
+    ig_exec_gate_init(&d->gate);
     return INGLE_OK;
 }
 
 void ig_model_devices_close(struct ig_model_devices *d) {
     if (!d) return;
     for (uint32_t i = 0; i < d->n; i++) ig_gpu_weights_close(d->opened[i].w);
+    ig_exec_gate_free(&d->gate);
     ig_os_mutex_free(&d->lock);
     ig_free(d->mem, d->list);
     ig_free(d->mem, d);
 }
 
 void ig_model_devices_rest(struct ig_model_devices *d) {
+    ig_exec_gate_shut(&d->gate);
     ig_os_lock(&d->lock);
     for (uint32_t i = 0; i < d->n; i++) ig_gpu_rest(d->opened[i].w);
     ig_os_unlock(&d->lock);
+    ig_exec_gate_open(&d->gate);
+}
+
+struct ig_exec_gate *ig_model_devices_gate(struct ig_model_devices *d) {
+    return &d->gate;
 }
 
 /* Beside the model store (docs: INGLE_HOME). */
@@ -96,6 +114,33 @@ static ingle_status open_device(struct ig_model_devices *d, const struct ig_plan
         ig_gpu_weights_open(out, d->mem, plan, &d->list->device[index], &config, err));
     d->opened[d->n++] = (struct opened){plan, index, *out};
     return INGLE_OK;
+}
+
+/* Speeds, of those devices only whose use depends on it. */
+static double speed(void *ud, const struct ig_device_info *info) {
+    struct ig_model_devices *d = ud;
+    struct ig_device_speed s;
+    if (!info) {
+        if (d->processor == 0) d->processor = ig_processor_speed(d->mem, ig_os_core_count());
+        return d->processor * much_faster;
+    }
+    double *known = &d->speed[info - d->list->device];
+    if (!info->usable || info->software || !ig_place_not_auto(info)) return 0;
+    if (*known == 0) {
+        ig_device_measure(d->mem, info, measure_seconds, &s);
+        *known = s.memory > 0 ? s.memory : -1;
+        ig_log(d->log, INGLE_LOG_INFO, "%s%u (%s) reads %.1f GB/s, the processor %.1f GB/s",
+               info->backend, info->index, info->name, s.memory / 1e9, d->processor / 1e9);
+    }
+    return *known > 0 ? *known : 0;
+}
+
+static bool has_doubtful(const struct ig_device_list *l) {
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->device[i].usable && !l->device[i].unified && !l->device[i].software) return false;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->device[i].usable && l->device[i].unified && !l->device[i].software) return true;
+    return false;
 }
 
 /* ---- Placing ---- */
@@ -228,12 +273,17 @@ ingle_status ig_model_place(struct ig_placed *out, const struct ingle_model *m,
     };
     *out = (struct ig_placed){.arena = {.mem = mem}};
     if (!p.wish.layers || (!p.named && strcmp(device, "auto") != 0)) return INGLE_OK;
-    if (!p.named && p.wish.layers == IG_LAYERS_AUTO && ig_model_weight_bytes(m) < SMALL_MODEL)
+    if (!p.named && p.wish.layers == IG_LAYERS_AUTO && ig_model_weight_bytes(m) < SMALL_MODEL) {
+        snprintf(out->why, sizeof out->why, "the model is too small to gain by it");
         return INGLE_OK;
+    }
     ig_os_lock(&p.devices->lock);
     ingle_status status = list(p.devices, err);
-    if (status == INGLE_OK)
-        status = ig_place_choose(&p.choice, p.devices->list, device, NULL, NULL, err);
+    if (status == INGLE_OK) {
+        bool measure = ig_model_weight_bytes(m) >= LARGE_MODEL && has_doubtful(p.devices->list);
+        status = ig_place_choose(&p.choice, p.devices->list, device, measure ? speed : NULL,
+                                 p.devices, err);
+    }
     if (status == INGLE_OK) status = place_and_open(&p, open, err);
     if (status == INGLE_OK) explain(&p);
     ig_os_unlock(&p.devices->lock);

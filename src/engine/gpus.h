@@ -6,6 +6,7 @@
 #include "engine/options.h"
 #include "engine/place.h"
 
+struct ig_exec_gate;
 struct ingle_model;
 struct ig_model_devices;
 
@@ -14,6 +15,8 @@ ingle_status ig_model_devices_open(struct ig_model_devices **out, struct ig_mem 
 void ig_model_devices_close(struct ig_model_devices *d); /* NULL is fine */
 /* Gives the devices' memory back until the next pass. */
 void ig_model_devices_rest(struct ig_model_devices *d);
+
+struct ig_exec_gate *ig_model_devices_gate(struct ig_model_devices *d);
 
 /* What the options say, where free memory allows it. */
 struct ig_placed {

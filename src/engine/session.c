@@ -59,7 +59,8 @@ ingle_status ig_session_exec(struct ingle_session *s, const struct ig_plan *plan
         .batch = s->batch,
         .where = p.place.where,
         .devices = p.devices,
-        .n_devices = p.n};
+        .n_devices = p.n,
+        .gate = ig_model_devices_gate(s->model->devices)};
     ingle_status status = ig_exec_open(out, &s->mem, plan, &config, err);
     ig_placed_free(&p);
     *placed = p.place;

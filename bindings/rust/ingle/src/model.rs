@@ -50,6 +50,13 @@ impl Drop for Inner {
 }
 
 impl Model {
+    /// Gives the memory of GPUs back: weights, keys and values, working buffers. Sessions and engines stay as they are;
+    /// the next pass brings there again what it needs. Waits for a pass that runs.
+    pub fn rest(&self) {
+        // SAFETY: the model is open as long as `inner` lives, and any thread may call this.
+        unsafe { sys::ingle_model_rest(self.inner.ptr) };
+    }
+
     /// Opens a `.gguf` file (any part of a split one) or a folder with `config.json` and `.safetensors` files.
     pub fn open(path: impl AsRef<Path>) -> Result<Model> {
         Model::builder(path).open()
