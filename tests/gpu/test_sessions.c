@@ -30,7 +30,7 @@ static const char *const names[] = {"llama",   "qwen3-moe", "gemma4",    "gpt-os
                                     "mixtral", "gemma2",    "llama3-rope", "gpt2",   "mistral-swa"};
 
 static void hear(void *ud, ingle_log_level level, const char *line) {
-    (void)ud;
+    (void)ud; /* lines of several threads may mix: a test only looks for what is there */
     size_t n = strlen(said);
     if (level >= INGLE_LOG_INFO && n + strlen(line) + 2 < sizeof said)
         snprintf(said + n, sizeof said - n, "%s\n", line);
@@ -230,6 +230,54 @@ static void saved_and_rested(void **state) {
     assert_int_equal(ig_host_allocated(&buffers), 0);
 }
 
+/* Two threads with sessions on one device, and one that wants the memory back all the time. */
+struct worker {
+    struct ig_thread thread;
+    const ingle_model *m;
+    const char *layers;
+    ingle_session *s;
+    _Atomic bool done;
+    const char *wrong;
+};
+
+static void work(void *ud) {
+    struct worker *w = ud;
+    ingle_error why;
+    size_t bytes = (size_t)ingle_model_vocab_size(w->m) * sizeof(float);
+    ingle_session *s = w->s;
+    for (int i = 0; i < 6 && !w->wrong; i++) {
+        ig_session_cut(s, 0);
+        for (size_t n = 8; n <= N && !w->wrong; n += n < 24 ? 8 : 1)
+            if (ingle_session_sync(s, ids, n, &why))
+                w->wrong = "a pass failed";
+            else if (memcmp(ingle_session_logits(s), want[n - 1], bytes))
+                w->wrong = "other bits";
+    }
+    atomic_store(&w->done, true);
+}
+
+static void threads_and_rests(void **state) {
+    (void)state;
+    ingle_model *m = open_model(golden("qwen3-moe"));
+    make_want(m);
+    struct worker w[2] = {{.m = m, .layers = "all"}, {.m = m, .layers = "1"}};
+    for (int i = 0; i < 2; i++) w[i].s = session(m, "host1", w[i].layers, NULL);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(ig_os_thread_start(&w[i].thread, work, &w[i], 0, &err), INGLE_OK);
+    unsigned rests = 0;
+    for (; !atomic_load(&w[0].done) || !atomic_load(&w[1].done); rests++) {
+        ingle_model_rest(m);
+        ig_os_sleep(0.002);
+    }
+    for (int i = 0; i < 2; i++) {
+        ig_os_thread_join(&w[i].thread);
+        ingle_session_close(w[i].s);
+        if (w[i].wrong) fail_msg("%s, %s layers, %u rests", w[i].wrong, w[i].layers, rests);
+    }
+    assert_null(strstr(said, "not used any more"));
+    ingle_model_close(m);
+}
+
 static void embeddings(void **state) {
     (void)state;
     static float one[2][1024];
@@ -375,7 +423,7 @@ int main(int argc, char **argv) {
     n_only = argc - 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(placed_anyhow),     cmocka_unit_test(beside_others),
-        cmocka_unit_test(saved_and_rested),  cmocka_unit_test(embeddings),
+        cmocka_unit_test(saved_and_rested),  cmocka_unit_test(threads_and_rests), cmocka_unit_test(embeddings),
         cmocka_unit_test(prediction_layers), cmocka_unit_test(every_call_may_fail),
         cmocka_unit_test(unknown_devices)};
     return cmocka_run_group_tests(tests, setup, teardown);
