@@ -158,6 +158,11 @@ DEVICE u32 PERMUTE(u32 a, u32 b, u32 which) {
     return d;
 }
 #define PERMUTE PERMUTE
+/* Only where it is defined: a hint that memory will be read */
+DEVICE void PREFETCH(const u8 *p) {
+    __asm__ volatile("prefetch.L2 [%0];" : : "l"(p));
+}
+#define PREFETCH PREFETCH
 #define SUBGROUP 32
 DEVICE f32 SG_XOR_F(f32 x, u32 m) {
     f32 y;
