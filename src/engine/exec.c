@@ -24,6 +24,7 @@ struct ig_exec {
     int8_t *on; /* [n_parts] a device, or -1 */
     uint32_t n_parts;
     struct ig_gpu *gpu[IG_DEVICE_MOST];
+    struct ig_gpu_weights *weights[IG_DEVICE_MOST];
     const struct ig_device_info *info[IG_DEVICE_MOST];
     uint32_t n_devices, alive;
     bool keep_states;
@@ -102,7 +103,8 @@ static ingle_status cut(struct ig_exec *e, const int8_t *where, ingle_error *err
     return INGLE_OK;
 }
 
-/* The device is of no more use to this executor: its parts are the processor's. */
+/* The device is of no more use to this executor: its parts are the processor's. Its memory may be what
+ * was short: it is given back, and other executors bring there again what they need. */
 static void drop(struct ig_exec *e, int device, const ingle_error *why) {
     const struct ig_device_info *info = e->info[device];
     ig_log(e->log, INGLE_LOG_WARN, "%s%u (%s) is not used any more, the processor goes on: %s",
@@ -112,6 +114,9 @@ static void drop(struct ig_exec *e, int device, const ingle_error *why) {
     ig_gpu_close(e->gpu[device]);
     e->gpu[device] = NULL;
     e->alive--;
+    if (e->gate) ig_exec_gate_shut(e->gate);
+    ig_gpu_rest(e->weights[device]);
+    if (e->gate) ig_exec_gate_open(e->gate);
 }
 
 static void open_devices(struct ig_exec *e, const struct ig_exec_config *config) {
@@ -122,7 +127,10 @@ static void open_devices(struct ig_exec *e, const struct ig_exec_config *config)
                               .to_f16 = ig_cpu_to_f16(e->cpu)};
     ingle_error err;
     e->n_devices = e->alive = config->n_devices;
-    for (uint32_t i = 0; i < e->n_devices; i++) e->info[i] = ig_gpu_weights_info(config->devices[i]);
+    for (uint32_t i = 0; i < e->n_devices; i++) {
+        e->weights[i] = config->devices[i];
+        e->info[i] = ig_gpu_weights_info(config->devices[i]);
+    }
     for (uint32_t i = 0; i < e->n_devices; i++)
         if (ig_gpu_open(&e->gpu[i], e->mem, config->devices[i], &c, &err) != INGLE_OK)
             drop(e, (int)i, &err);

@@ -34,7 +34,7 @@ struct ig_model_devices {
     double speed[IG_DEVICE_MOST], processor;
 };
 
-/* A GPU that shares the processor's memory is worth it where it reads that so much faster. */
+/* A GPU of whom it is not clear is worth it where it reads memory so much faster. */
 static const double much_faster = 1.25;
 static const double measure_seconds = 0.1;
 
@@ -136,11 +136,12 @@ static double speed(void *ud, const struct ig_device_info *info) {
 }
 
 static bool has_doubtful(const struct ig_device_list *l) {
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->device[i].usable && !l->device[i].unified && !l->device[i].software) return false;
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->device[i].usable && l->device[i].unified && !l->device[i].software) return true;
-    return false;
+    bool doubtful = false;
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (!ig_place_not_auto(&l->device[i])) return false;
+        doubtful |= l->device[i].usable && !l->device[i].software;
+    }
+    return doubtful;
 }
 
 /* ---- Placing ---- */

@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEAST_MARGIN = 256 << 20, MARGIN_PARTS = 20 /* 5 % */ };
+enum {
+    LEAST_MARGIN = 256 << 20,
+    MARGIN_PARTS = 20, /* 5 % */
+    FEW_UNITS = 3      /* GPUs that are there to show pictures have no more */
+};
 
 /* ---- Which devices ---- */
 
@@ -25,8 +29,9 @@ static void explain(char why[256], const struct ig_device_info *d, const char *w
 const char *ig_place_not_auto(const struct ig_device_info *d) {
     if (!d->usable) return d->why;
     if (d->software) return "it computes on the processor, which is faster without it";
-    if (d->unified && strcmp(d->backend, "metal") != 0)
-        return "it reads the processor's memory and is no faster at that";
+    if (!strcmp(d->backend, "metal")) return NULL;
+    if (d->unified) return "it reads the processor's memory and is no faster at that";
+    if (d->units && d->units <= FEW_UNITS) return "it is too small to be faster than the processor";
     return NULL;
 }
 

@@ -20,8 +20,9 @@ struct ig_place_choice {
 };
 
 /* `text`: "auto", "none", "cpu", or names as "cuda0,opencl1"; a name that is not in the list is an
- * error. auto takes no software device and none that is slower than the processor; where both share the
- * memory, only one that was measured to be faster, and none beside one with memory of its own. `speed`
+ * error. auto takes no software device and none that is slower than the processor; one that is very small or
+ * shares the processor's memory only if it was measured to be faster, and none that shares it beside
+ * one with memory of its own. `speed`
  * may be NULL. */
 ingle_status ig_place_choose(struct ig_place_choice *out, const struct ig_device_list *list,
                              const char *text, ig_place_speed_fn speed, void *ud, ingle_error *err);

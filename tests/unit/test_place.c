@@ -297,6 +297,15 @@ static void auto_is_careful(void **state) {
     assert_non_null(strstr(c.why, "computes on the processor"));
     assert_int_equal(ig_place_choose(&c, &l, "auto", table_speed, fast, &err), INGLE_OK);
     assert_int_equal(c.n, 1);
+    d[0].units = 2;
+    l = list_of(d, 4);
+    assert_int_equal(ig_place_choose(&c, &l, "auto", NULL, NULL, &err), INGLE_OK);
+    assert_int_equal(c.n, 0);
+    assert_non_null(strstr(c.why, "too small"));
+    fast[1] = 50e9;
+    assert_int_equal(ig_place_choose(&c, &l, "auto", table_speed, fast, &err), INGLE_OK);
+    assert_int_equal(c.n, 1);
+    assert_int_equal(c.index[0], 0);
     d[1].backend = "metal";
     l = list_of(d + 1, 3);
     assert_int_equal(ig_place_choose(&c, &l, "auto", NULL, NULL, &err), INGLE_OK);
