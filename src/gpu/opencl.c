@@ -287,7 +287,7 @@ static ingle_status copy(struct ig_device *d, struct ig_dev_mem *from, size_t fr
 static void put_options(const struct ig_device *d, char out[OPTIONS]) {
     bool sub = d->info.subgroup == 32;
     const char *std = !sub ? "CL1.2" : d->c_version >= 300 ? "CL3.0" : "CL2.0";
-    snprintf(out, OPTIONS, "-cl-std=%s%s -DPLANES=%d%s%s", std,
+    snprintf(out, OPTIONS, "-w -cl-std=%s%s -DPLANES=%d%s%s", std,
              d->exact_divide ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
              d->info.unified ? 0 : 1, sub ? " -DIG_SUBGROUP=1" : "",
              sub && d->intel_subgroup ? " -DIG_SUBGROUP_INTEL" : "");
