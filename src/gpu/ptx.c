@@ -81,6 +81,7 @@ static uint64_t hash_of(const char *module) {
     return 0;
 }
 
+/* Of the module, for at most `sm`. */
 static const struct ig_gen_ptx *find(const char *module, uint32_t sm) {
     const struct ig_gen_ptx *best = NULL;
     for (const struct ig_gen_ptx *p = ig_gen_ptx; p->module; p++)
@@ -88,18 +89,47 @@ static const struct ig_gen_ptx *find(const char *module, uint32_t sm) {
     return best && best->hash == hash_of(module) ? best : NULL;
 }
 
-char *ig_gpu_ptx(struct ig_mem *mem, const char *module, uint32_t sm, size_t *n) {
-    const struct ig_gen_ptx *p = find(module, sm);
-    char *folded = p ? ig_alloc(mem, p->folded) : NULL;
-    char *text = folded ? ig_alloc(mem, (size_t)p->bytes + 1) : NULL;
-    if (text && (!ig_lz_unpack(p->packed, p->packed_bytes, folded, p->folded) ||
-                 !unfold(folded, p->folded, text, p->bytes))) {
-        ig_free(mem, text);
-        text = NULL;
-    }
+static bool unpack(struct ig_mem *mem, const struct ig_gen_ptx *p, char *to) {
+    char *folded = ig_alloc(mem, p->folded);
+    bool good = folded && ig_lz_unpack(p->packed, p->packed_bytes, folded, p->folded) &&
+                unfold(folded, p->folded, to, p->bytes);
     ig_free(mem, folded);
-    if (!text) return NULL;
-    text[p->bytes] = 0;
-    *n = p->bytes;
-    return text;
+    to[good ? p->bytes : 0] = 0;
+    return good;
+}
+
+#define ENTRY ".visible .entry "
+
+/* Adds the kernels of `base` that `text` has not. A kernel ends where the next begins; their order does not matter, and
+ * what stands before them (tables) is the same in both. */
+static void add_rest(struct text *text, const char *base) {
+    const char *at = strstr(base, ENTRY), *next;
+    for (; at; at = next) {
+        size_t head = strcspn(at, "(") + 1;
+        next = strstr(at + 1, ENTRY);
+        char name[128];
+        if (head >= sizeof name) continue;
+        memcpy(name, at, head);
+        name[head] = 0;
+        if (!strstr(text->p, name) && put(text, at, next ? (size_t)(next - at) : strlen(at)))
+            text->p[text->n] = 0;
+    }
+}
+
+/* Code for newer GPUs is of the kernels that differ only; the rest comes from that for all. */
+char *ig_gpu_ptx(struct ig_mem *mem, const char *module, uint32_t sm, size_t *n) {
+    const struct ig_gen_ptx *p = find(module, sm), *base = p ? find(module, p->sm - 1) : NULL;
+    size_t cap = p ? (size_t)p->bytes + (base ? base->bytes : 0) : 0;
+    struct text text = {p ? ig_alloc(mem, cap + 1) : NULL, 0, cap};
+    char *rest = text.p && base ? ig_alloc(mem, (size_t)base->bytes + 1) : NULL;
+    bool good = text.p && (!base || rest) && unpack(mem, p, text.p) && (!base || unpack(mem, base, rest));
+    if (good) text.n = p->bytes;
+    if (good && rest) add_rest(&text, rest);
+    ig_free(mem, rest);
+    if (!good) {
+        ig_free(mem, text.p);
+        return NULL;
+    }
+    *n = text.n;
+    return text.p;
 }
