@@ -83,7 +83,7 @@ struct ig_gpu_tensor { /* one or several matrices */
     const struct ig_mat *mat;
     struct ig_mat_shape shape;
     struct ig_gpu_shard *shards; /* NULL: not on the device */
-    uint32_t n_shards, rows_a_shard;
+    uint32_t n_shards;
 };
 
 struct ig_gpu_vector {
@@ -106,13 +106,14 @@ struct ig_gpu_weights {
     struct ig_device_info info;
     struct ig_log log;
     struct ig_mutex lock;
-    bool native;           /* rows of weights lie as in the file, wrapped */
+    bool native;           /* shares the host's memory: weights are used as they lie in the file */
     struct ig_gpu_op *ops; /* [n_ops] */
     struct ig_gpu_tensor *tensors;
     struct ig_gpu_vector *vectors;
     uint32_t n_tensors, n_vectors;
     struct ig_dev_kernel *kernel[IG_GK_COUNT];
     struct ig_dev_kernel *typed[IG_GPU_TYPES][IG_GT_COUNT];
+    bool plain[IG_GPU_TYPES];  /* no kernels for rows as in the file */
     bool tested[IG_GPU_TYPES]; /* decodes as the host does */
     struct ig_gpu *sessions;   /* lists */
     struct ig_gpu_mirror *mirrors;
@@ -163,6 +164,8 @@ struct ig_gpu {
     uint32_t context, batch;
     uint32_t capacity, max_wanted; /* tokens and wanted rows there is room for */
     bool busy;                     /* between parts of a pass: what the buffers hold is needed */
+    double used;                   /* when that was last so */
+    uint64_t live;                 /* buffers that hold what a part wrote or the caller put */
 
     uint32_t stride[IG_B_COUNT]; /* floats a row */
     struct ig_gpu_buffer buffer[IG_B_COUNT];
@@ -184,6 +187,10 @@ struct ig_gpu {
     struct ig_gpu_stage *stages; /* [n_layer + 1] */
     uint32_t n_stages;
     size_t stage_used; /* floats */
+    uint8_t *late;     /* what was staged before, and is not in the caches yet */
+    size_t late_bytes;
+    struct ig_gpu_stage *late_stages; /* [n_layer + 1] */
+    uint32_t n_late;
 
     /* the part running */
     struct ig_pass pass;
@@ -239,8 +246,10 @@ ingle_status ig_gpu_mirrors_begin(struct ig_gpu *g, uint32_t from, uint32_t to, 
 void ig_gpu_mirrors_end(struct ig_gpu *g, uint32_t from, uint32_t to, bool ok);
 /* Room in the staging buffer for an operation's keys and values: floats from its beginning. */
 ingle_status ig_gpu_stage(struct ig_gpu *g, const struct ig_op *op, size_t *at, ingle_error *err);
-/* What is staged goes to the host's caches. */
+/* What is staged comes to the host; ig_gpu_stage_put, or the next flush, brings it into the caches.
+ */
 ingle_status ig_gpu_stage_flush(struct ig_gpu *g, ingle_error *err);
+void ig_gpu_stage_put(struct ig_gpu *g);
 void ig_gpu_mirror_drop(struct ig_gpu_mirror *m); /* its device memory */
 static inline struct ig_gpu_mirror_layer *ig_gpu_mirror_of(struct ig_gpu_mirror *m,
                                                            uint32_t layer) {

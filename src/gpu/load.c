@@ -38,14 +38,6 @@ static const uint8_t *row_at(const struct ig_mat *m, const struct ig_gpu_shard *
     return ig_mat_at(m, (uint32_t)(r / s->rows)) + m->row_bytes * (s->from + r % s->rows);
 }
 
-static void pack(const struct loader *l, const struct ig_gpu_tensor *t, const uint8_t *row,
-                 uint8_t *to) {
-    if (l->w->native)
-        memcpy(to, row, t->mat->row_bytes);
-    else
-        ig_planes_pack(t->mat->type, t->mat->cols, row, to);
-}
-
 static ingle_status fill(struct loader *l, const struct ig_gpu_tensor *t,
                          const struct ig_gpu_shard *s, ingle_error *err) {
     uint64_t rows = (uint64_t)t->mat->count * s->rows;
@@ -57,31 +49,14 @@ static ingle_status fill(struct loader *l, const struct ig_gpu_tensor *t,
     for (uint64_t r = 0; r < rows;) {
         size_t n = rows - r < most ? (size_t)(rows - r) : most;
         IG_TRY(check(l->cancel, err));
-        for (size_t i = 0; i < n; i++) pack(l, t, row_at(t->mat, s, r + i), l->staging + i * bytes);
+        for (size_t i = 0; i < n; i++)
+            ig_planes_pack(t->mat->type, t->mat->cols, row_at(t->mat, s, r + i),
+                           l->staging + i * bytes);
         IG_TRY(l->w->backend->upload(l->w->device, s->mem, at, l->staging, n * bytes, err));
         r += n;
         at += n * bytes;
     }
     return INGLE_OK;
-}
-
-/* The pages in which the whole tensor lies, used in place; false if the device would rather not. */
-static bool wrap(struct loader *l, struct ig_gpu_tensor *t, struct ig_gpu_shard *s) {
-    const struct ig_mat *m = t->mat;
-    uint64_t bytes = (uint64_t)m->count * m->rows * m->row_bytes;
-    uintptr_t page = ig_os_page_size(), p = (uintptr_t)m->data, from = p / page * page,
-              end = (p + (uintptr_t)bytes + page - 1) / page * page;
-    uint32_t off = (uint32_t)(p - from);
-    if (!l->w->native || m->parts || t->n_shards > 1) return false;
-    if (p % 16) return false; /* kernels count on the alignment of blocks */
-    if (m->count > 1 && m->stride != (size_t)m->rows * m->row_bytes) return false;
-    if (l->w->info.most_alloc && end - from > l->w->info.most_alloc) return false;
-    if (l->w->backend->alloc(l->w->device, &s->mem, end - from, (const void *)from, NULL) !=
-        INGLE_OK)
-        return false;
-    t->shape.main_at += off;
-    t->shape.rest_at += off;
-    return true;
 }
 
 /* How many rows of each matrix fit into one buffer. */
@@ -92,15 +67,8 @@ static uint32_t rows_that_fit(const struct ig_gpu_weights *w, const struct ig_gp
     return (uint32_t)(rows > IG_MANY_ROWS ? rows / IG_MANY_ROWS * IG_MANY_ROWS : rows);
 }
 
-static ingle_status make_shards(struct ig_gpu_weights *w, struct ig_gpu_tensor *t,
+static ingle_status make_shards(struct ig_gpu_weights *w, struct ig_gpu_tensor *t, uint32_t each,
                                 ingle_error *err) {
-    t->shape = ig_planes_shape(t->mat->type, t->mat->cols, w->native);
-    uint32_t each = rows_that_fit(w, t);
-    if (!each)
-        return ig_fail(err, INGLE_UNSUPPORTED, "run it on the CPU (--device none)",
-                       "%u matrices of %u columns are too large for one buffer of %llu bytes",
-                       t->mat->count, t->mat->cols, (unsigned long long)w->info.most_alloc);
-    t->rows_a_shard = each;
     t->n_shards = (t->mat->rows + each - 1) / each;
     t->shards = ig_calloc(w->mem, t->n_shards, sizeof *t->shards);
     if (!t->shards) return ig_fail_memory(err, t->n_shards * sizeof *t->shards);
@@ -113,14 +81,44 @@ static ingle_status make_shards(struct ig_gpu_weights *w, struct ig_gpu_tensor *
 
 static ingle_status load_shards(struct loader *l, struct ig_gpu_tensor *t, ingle_error *err) {
     struct ig_gpu_weights *w = l->w;
+    t->shape = ig_planes_shape(t->mat->type, t->mat->cols, false);
+    uint32_t each = rows_that_fit(w, t);
+    if (!each)
+        return ig_fail(err, INGLE_UNSUPPORTED, "run it on the CPU (--device none)",
+                       "%u matrices of %u columns are too large for one buffer of %llu bytes",
+                       t->mat->count, t->mat->cols, (unsigned long long)w->info.most_alloc);
+    IG_TRY(make_shards(w, t, each, err));
     for (uint32_t i = 0; i < t->n_shards; i++) {
         struct ig_gpu_shard *s = &t->shards[i];
         size_t bytes = (size_t)t->mat->count * s->rows * t->shape.row_bytes;
-        if (wrap(l, t, s)) continue;
         IG_TRY(w->backend->alloc(w->device, &s->mem, bytes, NULL, err));
         w->bytes += bytes;
         IG_TRY(fill(l, t, s, err));
     }
+    return INGLE_OK;
+}
+
+/* The pages in which the whole tensor lies, used in place as they are; *done false if that cannot
+ * be. */
+static ingle_status wrap(struct ig_gpu_weights *w, struct ig_gpu_tensor *t, bool *done,
+                         ingle_error *err) {
+    const struct ig_mat *m = t->mat;
+    struct ig_dev_kernel *k;
+    uint64_t bytes = (uint64_t)m->count * m->rows * m->row_bytes;
+    uintptr_t page = ig_os_page_size(), p = (uintptr_t)m->data, from = p / page * page,
+              end = (p + (uintptr_t)bytes + page - 1) / page * page;
+    *done = false;
+    if (!w->native || m->parts || (m->count > 1 && m->stride != (size_t)m->rows * m->row_bytes))
+        return INGLE_OK;
+    if (w->info.most_alloc && end - from > w->info.most_alloc) return INGLE_OK;
+    IG_TRY(ig_gpu_typed_get(w, m->type, IG_GT_EMBED, &k, err));
+    if (w->plain[m->type->id]) return INGLE_OK;
+    IG_TRY(make_shards(w, t, m->rows, err));
+    t->shape = ig_planes_shape(m->type, m->cols, true);
+    t->shape.main_at += (uint32_t)(p - from);
+    t->shape.rest_at += (uint32_t)(p - from);
+    *done = w->backend->alloc(w->device, &t->shards[0].mem, end - from, (const void *)from, NULL) ==
+            INGLE_OK;
     return INGLE_OK;
 }
 
@@ -201,8 +199,12 @@ static ingle_status load_tensor(struct loader *l, uint32_t index, ingle_error *e
     if (!index || l->w->tensors[index - 1].shards) return INGLE_OK;
     struct ig_gpu_tensor *t = &l->w->tensors[index - 1];
     uint64_t before = l->w->bytes;
-    ingle_status status = make_shards(l->w, t, err);
-    if (status == INGLE_OK) status = load_shards(l, t, err);
+    bool wrapped;
+    ingle_status status = wrap(l->w, t, &wrapped, err);
+    if (status == INGLE_OK && !wrapped) {
+        drop(l->w, t);
+        status = load_shards(l, t, err);
+    }
     if (status == INGLE_OK) status = self_test(l->w, t, err);
     if (status == INGLE_OK) return status;
     drop(l->w, t);

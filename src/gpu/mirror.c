@@ -1,6 +1,6 @@
 /* Keys and values on the device. A mirror holds some layers of one timeline; the host's cache is
  * the truth, so a mirror may be dropped at any time and is filled from it again. New positions are
- * written to both: kernels leave them as floats in a staging buffer, and ig_gpu_stage_flush puts
+ * written to both: kernels leave them as floats in a staging buffer, and ig_gpu_stage_put puts
  * them into the cache with the same code that the CPU uses.
  *
  * The subtle thing is what a mirror knows. Each layer holds positions [from, held): `from`, because
@@ -174,7 +174,7 @@ static ingle_status grow_stage(struct ig_gpu *g, uint32_t from, uint32_t to, ing
         all += n;
     }
     if (all > IG_GPU_STAGE) all = most > IG_GPU_STAGE ? most : IG_GPU_STAGE;
-    g->n_stages = 0;
+    g->n_stages = g->n_late = 0;
     g->stage_used = 0;
     return ig_gpu_buffer_grow(g->w, &g->stage, all, false, err);
 }
@@ -226,7 +226,7 @@ ingle_status ig_gpu_stage(struct ig_gpu *g, const struct ig_op *op, size_t *at, 
 
 static void put_layer(const struct ig_gpu *g, const struct ig_gpu_stage *s) {
     const struct ig_layer_params *p = &g->plan->hp->layer[s->op->layer];
-    const float *x = (const float *)(const void *)g->bounce + s->at;
+    const float *x = (const float *)(const void *)g->late + s->at;
     for (uint32_t i = 0; i < g->pass.n; i++, x += ig_gpu_stage_stride(p)) {
         const struct ig_pass_token *t = &g->pass.tokens[i];
         const struct ig_cache_layer *l = &t->cache->layers[s->op->layer];
@@ -236,12 +236,32 @@ static void put_layer(const struct ig_gpu *g, const struct ig_gpu_stage *s) {
     }
 }
 
+void ig_gpu_stage_put(struct ig_gpu *g) {
+    for (uint32_t i = 0; i < g->n_late; i++) put_layer(g, &g->late_stages[i]);
+    g->n_late = 0;
+}
+
+static ingle_status grow_late(struct ig_gpu *g, size_t bytes, ingle_error *err) {
+    if (g->late_bytes >= bytes) return INGLE_OK;
+    ig_free(g->mem, g->late);
+    g->late_bytes = 0;
+    g->late = ig_alloc(g->mem, bytes);
+    if (!g->late) return ig_fail_memory(err, bytes);
+    g->late_bytes = bytes;
+    return INGLE_OK;
+}
+
 ingle_status ig_gpu_stage_flush(struct ig_gpu *g, ingle_error *err) {
     size_t bytes = g->stage_used * sizeof(float);
+    if (g->recording)
+        return ig_fail(err, INGLE_INTERNAL, NULL, "too much to stage for a recording");
+    IG_TRY(g->w->backend->flush(g->w->device, err));
+    ig_gpu_stage_put(g); /* while the device works on what was queued since */
     if (bytes) {
-        IG_TRY(ig_gpu_bounce(g, bytes, err));
-        IG_TRY(g->w->backend->download(g->w->device, g->stage.mem, 0, g->bounce, bytes, err));
-        for (uint32_t i = 0; i < g->n_stages; i++) put_layer(g, &g->stages[i]);
+        IG_TRY(grow_late(g, bytes, err));
+        IG_TRY(g->w->backend->download(g->w->device, g->stage.mem, 0, g->late, bytes, err));
+        memcpy(g->late_stages, g->stages, g->n_stages * sizeof *g->stages);
+        g->n_late = g->n_stages;
     }
     g->n_stages = 0;
     g->stage_used = 0;

@@ -45,7 +45,9 @@ static ingle_status open_parts(struct ig_gpu *g, ingle_error *err) {
     survey(g);
     IG_TRY(make_frequencies(g, err));
     g->stages = ig_calloc(g->mem, hp->n_layer + 1u, sizeof *g->stages);
-    if (!g->stages) return ig_fail_memory(err, (hp->n_layer + 1u) * sizeof *g->stages);
+    g->late_stages = ig_calloc(g->mem, hp->n_layer + 1u, sizeof *g->stages);
+    if (!g->stages || !g->late_stages)
+        return ig_fail_memory(err, (hp->n_layer + 1u) * sizeof *g->stages);
     g->n_slope = ig_alibi_heads(hp);
     if (!g->n_slope) return INGLE_OK;
     g->slope = ig_calloc(g->mem, g->n_slope, sizeof *g->slope);
@@ -87,6 +89,7 @@ static void free_tokens(struct ig_gpu *g) {
     ig_gpu_buffer_free(g->w, &g->route);
     ig_gpu_buffer_free(g->w, &g->weight);
     g->capacity = 0;
+    g->live &= ~(((uint64_t)1 << IG_B_XO) - 1);
 }
 
 static void free_wanted(struct ig_gpu *g) {
@@ -94,6 +97,7 @@ static void free_wanted(struct ig_gpu *g) {
     ig_gpu_buffer_free(g->w, &g->wanted);
     g->n_wanted_was = 0;
     g->max_wanted = 0;
+    g->live &= ((uint64_t)1 << IG_B_XO) - 1;
 }
 
 static void free_act(struct ig_gpu *g) {
@@ -124,8 +128,8 @@ void ig_gpu_close(struct ig_gpu *g) {
     while (*at && *at != g) at = &(*at)->next;
     if (*at) *at = g->next;
     ig_os_unlock(&g->w->lock);
-    void *all[] = {g->frequency[0], g->frequency[1], g->slope,  g->token,
-                   g->runs,         g->rope,         g->bounce, g->stages};
+    void *all[] = {g->frequency[0], g->frequency[1], g->slope,  g->token, g->runs,
+                   g->rope,         g->bounce,       g->stages, g->late,  g->late_stages};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ig_free(g->mem, all[i]);
     ig_free(g->mem, g);
 }
@@ -365,7 +369,19 @@ static ingle_status walk(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_err
     g->pending = 0;
     IG_TRY(ig_gpu_walk(g, from, to, queue, err));
     IG_TRY(ig_gpu_stage_flush(g, err));
-    return g->w->backend->flush(g->w->device, err);
+    ig_gpu_stage_put(g);
+    return INGLE_OK;
+}
+
+/* A buffer that was given back in the middle of a pass would be read as garbage. */
+static ingle_status check_in(const struct ig_gpu *g, const struct ig_plan_part *part,
+                             ingle_error *err) {
+    uint64_t in = part->in & ~g->live;
+    for (unsigned b = 1; b < IG_B_COUNT; b++)
+        if (in >> b & 1 && ig_pass_rows(g->plan, &g->pass, b))
+            return ig_fail(err, INGLE_DEVICE, NULL,
+                           "its memory was given back in the middle of a pass");
+    return INGLE_OK;
 }
 
 static ingle_status run(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_error *err) {
@@ -392,8 +408,11 @@ ingle_status ig_gpu_run(struct ig_gpu *g, const struct ig_plan_part *part,
     g->pass = *pass;
     g->out = part->out;
     g->n_runs = 0;
-    ingle_status status = run(g, part->from, to, err);
+    ingle_status status = check_in(g, part, err);
+    if (status == INGLE_OK) status = run(g, part->from, to, err);
+    if (status == INGLE_OK) g->live |= part->out;
     g->busy = status == INGLE_OK && to < end;
+    g->used = ig_os_seconds();
     if (status != INGLE_OK && status != INGLE_CANCELLED) ig_fail_in(err, "%s", g->w->info.name);
     ig_os_unlock(&g->w->lock);
     return status;
@@ -422,6 +441,8 @@ ingle_status ig_gpu_put(struct ig_gpu *g, unsigned buffer, uint32_t rows, const 
     ig_os_lock(&g->w->lock);
     ingle_status status = put_rows(g, buffer, rows, from, stride, err);
     g->busy = status == INGLE_OK;
+    if (g->busy) g->live |= (uint64_t)1 << buffer;
+    g->used = ig_os_seconds();
     ig_os_unlock(&g->w->lock);
     return status;
 }

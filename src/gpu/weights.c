@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static const double FORGOTTEN = 60; /* seconds behind which no pass is under way */
+
 /* ---- What operations read ---- */
 
 static uint32_t find_tensor(struct ig_gpu_weights *w, const struct ig_mat *m) {
@@ -80,6 +82,7 @@ ingle_status ig_gpu_weights_open(struct ig_gpu_weights **out, struct ig_mem *mem
     w->mem = mem;
     w->plan = plan;
     w->info = *info;
+    w->native = info->unified;
     ig_os_mutex_init(&w->lock);
     ingle_status status = open_parts(w, config, err);
     if (status != INGLE_OK)
@@ -131,7 +134,7 @@ void ig_gpu_rest(struct ig_gpu_weights *w) {
     drop_weights(w);
     for (struct ig_gpu_mirror *m = w->mirrors; m; m = m->next) ig_gpu_mirror_drop(m);
     for (struct ig_gpu *g = w->sessions; g; g = g->next)
-        if (!g->busy) ig_gpu_scratch_free(g);
+        if (!g->busy || ig_os_seconds() - g->used > FORGOTTEN) ig_gpu_scratch_free(g);
     ig_os_unlock(&w->lock);
 }
 
@@ -157,20 +160,30 @@ static void type_name(const struct ig_quant *t, char out[24]) {
     out[i] = 0;
 }
 
+/* Kernels that read rows as in the file read planes too, so that one module does where memory is
+ * shared. */
+static ingle_status find_typed(struct ig_gpu_weights *w, const struct ig_quant *t, const char *name,
+                               struct ig_dev_kernel **k, ingle_error *err) {
+    char type[24], module[48], full[48];
+    type_name(t, type);
+    snprintf(full, sizeof full, "%s_%s", name, type);
+    if (w->native && !w->plain[t->id]) {
+        snprintf(module, sizeof module, "linear_%s:native", type);
+        ingle_status status = w->backend->kernel(w->device, k, module, full, err);
+        if (status != INGLE_UNSUPPORTED) return status;
+        w->plain[t->id] = true;
+    }
+    snprintf(module, sizeof module, "linear_%s", type);
+    return w->backend->kernel(w->device, k, module, full, err);
+}
+
 ingle_status ig_gpu_typed_get(struct ig_gpu_weights *w, const struct ig_quant *t,
                               enum ig_gpu_typed id, struct ig_dev_kernel **out, ingle_error *err) {
     static const char *const names[IG_GT_COUNT] = {"few1", "few2", "few4", "few8", "many", "embed"};
     if (t->id >= IG_GPU_TYPES)
         return ig_fail(err, INGLE_UNSUPPORTED, NULL, "type %s has no kernels on devices", t->name);
-    struct ig_dev_kernel **k = &w->typed[t->id][id];
-    char type[24], module[48], name[48];
-    if (!*k) {
-        type_name(t, type);
-        snprintf(module, sizeof module, "linear_%s%s", type, w->native ? ":native" : "");
-        snprintf(name, sizeof name, "%s_%s", names[id], type);
-        IG_TRY(w->backend->kernel(w->device, k, module, name, err));
-    }
-    *out = *k;
+    if (!w->typed[t->id][id]) IG_TRY(find_typed(w, t, names[id], &w->typed[t->id][id], err));
+    *out = w->typed[t->id][id];
     return INGLE_OK;
 }
 

@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "cpu/cpu.h"
 #include "gpu/gpu.h"
 #include "gpu/host_device.h"
+#include "../unit/make_model.h"
 
 enum { N = 48, LONG = 330, MOST_PARTS = 512 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -307,7 +309,8 @@ static int check_ways(struct model *m, const char *name) {
     close_runner(r);
     for (unsigned i = 0; i < 4; i++, turn++) {
         if (!n_only && (i + turn / 4) % 2) continue;
-        unsigned way = (turn + turn / 4) % 4, device = (turn / 2 + turn / 8) % (devices.n < 2 ? 1 : 2);
+        unsigned way = (turn + turn / 4) % 4,
+                 device = (turn / 2 + turn / 8) % (devices.n < 2 ? 1 : 2);
         r = open_runner(m, 1 + device, chances[way], N, 0);
         open_line(&got, m, type, N);
         go(r, &got, N, chunks[i]);
@@ -383,6 +386,47 @@ static void every_golden_model(void **state) {
     }
     if (bad) fail_msg("%d of %d models differ", bad, count);
     if (!n_only && count < 100 / THIN) fail_msg("only %d models found", count);
+}
+
+/* ---- Every block type, in planes and as in the file ---- */
+
+static void check_type(struct model *m, const struct line *want, const char *name,
+                       unsigned device) {
+    struct runner *gpu = open_runner(m, 1 + device, 0, N, 0);
+    struct line got;
+    open_line(&got, m, IG_CACHE_F16, N);
+    go(gpu, &got, 1, 1);
+    go(gpu, &got, 12, 9);
+    const char *what = differs(m, want, &got, 12);
+    if (what) fail_msg("%s on device %u: %s", name, device, what);
+    close_line(&got);
+    close_runner(gpu);
+}
+
+static void every_block_type(void **state) {
+    const struct ig_quant *t;
+    char path[] = "/tmp/ingle-gpu-run-XXXXXX";
+    int file = mkstemp(path), thin = THIN > 2 ? 4 : 1;
+    (void)state;
+    if (file < 0) fail();
+    close(file);
+    for (size_t i = 0; (t = ig_quant_at(i)); i++) {
+        if (t->kind == IG_QUANT_OTHER || i % (size_t)thin) continue;
+        struct model *m = calloc(1, sizeof *m);
+        struct line want;
+        write_model(path, t);
+        if (!open_model(m, path)) fail_msg("%s: %s", t->name, err.message);
+        struct runner *cpu = open_runner(m, 0, 0, N, 0);
+        open_line(&want, m, IG_CACHE_F16, N);
+        go(cpu, &want, 12, 12);
+        check_type(m, &want, t->name, (unsigned)(i % (devices.n < 2 ? 1 : 2)));
+        check_type(m, &want, t->name, 2 % devices.n);
+        close_line(&want);
+        close_runner(cpu);
+        close_model(m);
+        free(m);
+    }
+    unlink(path);
 }
 
 /* ---- What happens to a timeline ---- */
@@ -554,8 +598,11 @@ int main(int argc, char **argv) {
         if (!strcmp(ig_backend_at(i)->name, backend)) ig_backend_at(i)->list(&devices, why);
     if (!backend) ig_backend_host.list(&devices, why);
     if (!devices.n) return 1;
+    if (getenv("INGLE_TEST_ONLY"))
+        cmocka_set_test_filter(getenv("INGLE_TEST_ONLY")); /* "every_b*" */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_golden_model),
+        cmocka_unit_test(every_block_type),
         cmocka_unit_test(timelines_go_on),
         cmocka_unit_test(timelines_share_a_pass),
         cmocka_unit_test(large_matrices_are_cut),
