@@ -278,6 +278,42 @@ static void threads_and_rests(void **state) {
     ingle_model_close(m);
 }
 
+struct canceller {
+    struct ig_thread thread;
+    ingle_session *s;
+    double delay;
+};
+
+static void cancel_later(void *ud) {
+    struct canceller *c = ud;
+    ig_os_sleep(c->delay);
+    ingle_session_cancel(c->s);
+}
+
+/* Wherever a pass is cancelled, the next one is right and the device stays in use. */
+static void cancelled_in_the_middle(void **state) {
+    (void)state;
+    ingle_model *m = open_model(golden("qwen3-moe"));
+    make_want(m);
+    unsigned cancelled = 0;
+    ingle_session *s = session(m, "host0,host1", "2", NULL);
+    for (int i = 0; i < 40; i++) {
+        struct canceller c = {.s = s, .delay = 2e-4 * i};
+        ig_session_cut(s, i % 3 ? 0 : 7);
+        assert_int_equal(ig_os_thread_start(&c.thread, cancel_later, &c, 0, &err), INGLE_OK);
+        ingle_status status = ingle_session_sync(s, ids, 40, &err);
+        ig_os_thread_join(&c.thread);
+        assert_true(status == INGLE_OK || status == INGLE_CANCELLED);
+        cancelled += status == INGLE_CANCELLED;
+        sync_to(s, 33 + (size_t)i % 8);
+        same_last(s, m, "after a cancelled pass", 33 + (size_t)i % 8);
+    }
+    assert_true(cancelled > 0);
+    assert_null(strstr(said, "not used any more"));
+    ingle_session_close(s);
+    ingle_model_close(m);
+}
+
 static void embeddings(void **state) {
     (void)state;
     static float one[2][1024];
@@ -423,7 +459,7 @@ int main(int argc, char **argv) {
     n_only = argc - 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(placed_anyhow),     cmocka_unit_test(beside_others),
-        cmocka_unit_test(saved_and_rested),  cmocka_unit_test(threads_and_rests), cmocka_unit_test(embeddings),
+        cmocka_unit_test(saved_and_rested),  cmocka_unit_test(threads_and_rests), cmocka_unit_test(cancelled_in_the_middle), cmocka_unit_test(embeddings),
         cmocka_unit_test(prediction_layers), cmocka_unit_test(every_call_may_fail),
         cmocka_unit_test(unknown_devices)};
     return cmocka_run_group_tests(tests, setup, teardown);
