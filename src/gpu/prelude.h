@@ -290,6 +290,17 @@ DEVICE v4u W_LD128(const MEM u8 *p) {
 DEVICE u32 ig_ld16(const MEM u8 *p, u32 bytes) {
     return bytes % 2 ? W_LD16_ANY(p) : (u32) * (const MEM u16 *)p;
 }
+#if defined(__OPENCL_VERSION__) /* vload needs the alignment of its elements only, and is one instruction where that exists */
+DEVICE u32 ig_ld32(const MEM u8 *p, u32 bytes) {
+    if (bytes % 4 == 0) return *(const MEM u32 *)p;
+    return bytes % 2 == 0 ? as_uint(vload2(0, (const MEM u16 *)p)) : as_uint(vload4(0, p));
+}
+DEVICE v4u ig_ld128(const MEM u8 *p, u32 bytes) {
+    if (bytes % 16 == 0) return *(const MEM v4u *)p;
+    if (bytes % 4 == 0) return vload4(0, (const MEM u32 *)p);
+    return bytes % 2 == 0 ? as_uint4(vload8(0, (const MEM u16 *)p)) : as_uint4(vload16(0, p));
+}
+#else
 DEVICE u32 ig_ld32(const MEM u8 *p, u32 bytes) {
     return bytes % 4 == 0 ? *(const MEM u32 *)p : ig_ld16(p, bytes) | ig_ld16(p + 2, bytes) << 16;
 }
@@ -299,6 +310,7 @@ DEVICE v4u ig_ld128(const MEM u8 *p, u32 bytes) {
     x.x = ig_ld32(p, bytes), x.y = ig_ld32(p + 4, bytes), x.z = ig_ld32(p + 8, bytes), x.w = ig_ld32(p + 12, bytes);
     return x;
 }
+#endif
 #define W_LD16(p) ig_ld16(p, T_BYTES)
 #define W_LD32(p) ig_ld32(p, T_BYTES)
 #define W_LD128(p) ig_ld128(p, T_BYTES)
