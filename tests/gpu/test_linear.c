@@ -426,11 +426,24 @@ static void every_kernel(const struct ig_quant *t) {
     many_kernel(t);
 }
 
-/* PoCL takes seconds to compile a module: one type of each kind, unless asked for others. */
+/* PoCL takes seconds to compile a module: one type of each kind and of each alignment in files, unless asked for others;
+ * those of `apart` in planes, as on devices with memory of their own, the others as the device wants them. */
+static void opencl_types(const struct ig_device_info *info, bool apart) {
+    static const char *const names[2][6] = {{"Q4_K", "Q6_K", "MXFP4", "BF16"}, {"Q4_K", "Q4_1", "NVFP4", "IQ2_XS"}};
+    struct ig_device_config config = {.mem = &mem};
+    struct ig_device_info as = *info;
+    if (apart) as.unified = false;
+    planes = !as.unified;
+    must(backend->open(&device, &as, &config, &err));
+    for (size_t k = 0; !only && names[apart][k]; k++)
+        every_kernel(ig_quant_by_name(names[apart][k], strlen(names[apart][k])));
+    const struct ig_quant *t = only ? ig_quant_by_name(only, strlen(only)) : NULL;
+    if (t) every_kernel(t);
+    backend->close(device);
+}
+
 static void opencl_some(void **state) {
     static struct ig_device_list list;
-    static const char *const names[] = {"Q4_K", "Q6_K", "Q4_1", "NVFP4", "IQ2_XS", "BF16"};
-    struct ig_device_config config = {.mem = &mem};
     (void)state;
     list.n = 0;
     ig_devices_list(&list);
@@ -438,13 +451,8 @@ static void opencl_some(void **state) {
     for (uint32_t i = 0; i < list.n; i++) {
         if (strcmp(list.device[i].backend, "opencl") || !list.device[i].usable) continue;
         backend = &ig_backend_opencl;
-        planes = !list.device[i].unified;
-        must(backend->open(&device, &list.device[i], &config, &err));
-        for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-            if (!only) every_kernel(ig_quant_by_name(names[k], strlen(names[k])));
-        const struct ig_quant *t = only ? ig_quant_by_name(only, strlen(only)) : NULL;
-        if (t) every_kernel(t);
-        backend->close(device);
+        opencl_types(&list.device[i], false);
+        opencl_types(&list.device[i], true);
         return;
     }
     skip();
