@@ -69,7 +69,13 @@ typedef float4 v4f;
 #define AS_F32(u) as_float(u)
 #define HALF_TO_F32(h) ig_half_to_f32(h)
 DEVICE f32 ig_half_to_f32(u16 h) {
+#if defined(POCL_DEVICE_ADDRESS_BITS) /* its own is slow; denormals are not flushed there */
+    u32 w = (u32)(h & 0x7fffu) << 13;
+    u32 f = as_uint(as_float(w) * 0x1p112f) | (w >= 0x0f800000u ? 0x7f800000u : 0u);
+    return as_float(f | (u32)(h & 0x8000u) << 16);
+#else
     return vload_half(0, (const half *)&h);
+#endif
 }
 DEVICE u16 F32_TO_HALF(f32 f) {
     u16 h;
