@@ -67,7 +67,7 @@ static inline void op_add(const struct ig_backend *b) {
     }
 }
 
-/* The host's devices with and without subgroups, and what the system has. */
+/* The host's devices with and without subgroups, and what the system has; only the former under sanitizers. */
 static inline int op_open(void **state) {
     (void)state;
     op_add(&ig_backend_host);
@@ -75,7 +75,7 @@ static inline int op_open(void **state) {
         op_devices[2].backend->close(op_devices[2].d);
         op_n_devices = 2;
     }
-#ifndef OP_HOST_ONLY
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* drivers leak, and are not ours */
     for (uint32_t i = 0; ig_backend_at(i); i++) op_add(ig_backend_at(i));
 #endif
     for (unsigned i = 0; i < op_n_devices; i++)
