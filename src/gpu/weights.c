@@ -123,7 +123,7 @@ const struct ig_device_info *ig_gpu_weights_info(const struct ig_gpu_weights *w)
 uint64_t ig_gpu_weights_free(struct ig_gpu_weights *w) {
     ig_os_lock(&w->lock);
     uint64_t n = w->backend->memory_free(w->device);
-    n = (n ? n : w->info.memory_free) + w->bytes;
+    n = n ? n + w->bytes : w->info.memory_free; /* unknown: as it was found, our weights and all */
     ig_os_unlock(&w->lock);
     return n;
 }
