@@ -22,7 +22,7 @@ struct ig_route {          /* the experts of a pass */
  * plan/fuse.c says it computes alone; pointers are NULL where it says nothing. */
 struct ig_lane {
     uint8_t *scratch;
-    struct ig_packed packed; /* in scratch */
+    struct ig_packed packed;   /* in scratch */
     float *attend;             /* ops_attend.c */
     float *buffer[IG_B_COUNT]; /* [IG_FEW_TOKENS rows] */
     struct ig_act_rows act[2];
@@ -55,10 +55,10 @@ struct ig_cpu {
     struct ig_lane *lane;      /* [threads] */
     _Atomic uint32_t *unit_of; /* [heads of a layer's q, k, v] units of the head that are done */
     uint32_t n_unit_of;
-    struct ig_pass pass;       /* the one running */
-    bool few;                  /* it goes the way for few tokens */
+    struct ig_pass pass;        /* the one running */
+    bool few;                   /* it goes the way for few tokens */
     const struct ig_walk *walk; /* this one: of the plan or of a part */
-    uint32_t to;               /* operations [walk->from, to) are run */
+    uint32_t to;                /* operations [walk->from, to) are run */
 };
 
 /* Row i of a buffer, of the thread's own where `own`. */

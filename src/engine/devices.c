@@ -55,8 +55,8 @@ static void put_gpu(struct ig_buf *b, const struct ig_device_info *d) {
     ig_device_id(d, id);
     snprintf(reason, sizeof reason, "%s", d->why);
     if (d->usable && not_auto)
-        snprintf(reason, sizeof reason,
-                 "%s: used only when asked for by the option device, as %s", not_auto, id);
+        snprintf(reason, sizeof reason, "%s: used only when asked for by the option device, as %s",
+                 not_auto, id);
     ig_buf_f(b, ",{\"id\":\"%s\",\"kind\":\"gpu\",\"backend\":\"%s\",\"name\":", id, d->backend);
     ig_json_put_str(b, ig_str_of(d->name));
     ig_buf_z(b, ",\"driver\":");

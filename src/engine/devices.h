@@ -11,7 +11,8 @@ void ig_device_id(const struct ig_device_info *d, char out[32]);
 void ig_devices_json(struct ig_buf *b, const char *kernels, const struct ig_device_list *l);
 
 struct ig_device_speed {
-    double memory; /* bytes a second that copies inside the device read and write; 0: not measured */
+    double
+        memory; /* bytes a second that copies inside the device read and write; 0: not measured */
     double upload; /* bytes a second from the host */
     double launch; /* seconds a command takes at least */
     char why[256]; /* empty, or why nothing could be measured */

@@ -63,13 +63,17 @@ static ingle_status open_parts(struct ig_draft *d, struct ingle_session *main, c
     IG_TRY(ingle_options_set(o, "rope-freq-base", "0", err)); /* these were for the other model */
     IG_TRY(ingle_options_set(o, "rope-freq-scale", "0", err));
     IG_TRY(ingle_options_set(o, "rope-precision", "auto", err));
+    if (ig_options_int(o, IG_OPT_GPU_LAYERS) > 0)
+        IG_TRY(ingle_options_set(o, "gpu-layers", "auto",
+                                 err)); /* a number is of the other's layers */
     IG_TRY(ingle_model_open(&d->model, path, o, err));
     IG_TRY(check_vocabulary(main->model, d->model, err));
     d->size = (double)ig_model_weight_bytes(d->model) / (double)ig_model_weight_bytes(main->model);
     d->n_vocab = d->model->arch.hp.n_vocab;
     if (d->n_vocab > main->model->arch.hp.n_vocab) d->n_vocab = main->model->arch.hp.n_vocab;
     d->context = main->context;
-    return ingle_session_open(&d->s, d->model, o, err);
+    struct ig_placement beside = ig_session_pending(main);
+    return ig_session_open(&d->s, d->model, o, &beside, err);
 }
 
 static ingle_status new_draft(struct ig_draft **out, struct ingle_session *main, ingle_error *err) {

@@ -2,11 +2,12 @@
  * two parts the rows that the next one reads are copied to where it looks for them. Knows what a
  * buffer is, not what an operation does.
  *
- * The subtle thing is who holds a buffer's rows. `valid` has a bit for the host and for each device;
- * writing a buffer leaves one bit, copying adds one, so nothing is copied twice in a pass. The
- * host's rows lie where the processor wrote them, or where it would read them. Without devices none
- * of this exists and every call goes straight to the processor's executor. */
+ * The subtle thing is who holds a buffer's rows. `valid` has a bit for the host and for each
+ * device; writing a buffer leaves one bit, copying adds one, so nothing is copied twice in a pass.
+ * The host's rows lie where the processor wrote them, or where it would read them. Without devices
+ * none of this exists and every call goes straight to the processor's executor. */
 #include "engine/exec.h"
+#include "engine/place.h"
 
 #include <stdio.h>
 
@@ -30,12 +31,12 @@ struct ig_exec {
     bool keep_states;
 
     /* of the last run */
-    bool shared;                       /* devices took part */
-    uint32_t valid[IG_B_COUNT];        /* who holds the rows: HOST, 2 << device */
-    const float *host[IG_B_COUNT];     /* the host's */
-    size_t host_stride[IG_B_COUNT];    /* floats */
-    float *rows[IG_B_COUNT];           /* results that came from a device */
-    size_t room[IG_B_COUNT];           /* floats in them */
+    bool shared;                    /* devices took part */
+    uint32_t valid[IG_B_COUNT];     /* who holds the rows: HOST, 2 << device */
+    const float *host[IG_B_COUNT];  /* the host's */
+    size_t host_stride[IG_B_COUNT]; /* floats */
+    float *rows[IG_B_COUNT];        /* results that came from a device */
+    size_t room[IG_B_COUNT];        /* floats in them */
 };
 
 /* ---- The gate ---- */
@@ -103,8 +104,8 @@ static ingle_status cut(struct ig_exec *e, const int8_t *where, ingle_error *err
     return INGLE_OK;
 }
 
-/* The device is of no more use to this executor: its parts are the processor's. Its memory may be what
- * was short: it is given back, and other executors bring there again what they need. */
+/* The device is of no more use to this executor: its parts are the processor's. Its memory may be
+ * what was short: it is given back, and other executors bring there again what they need. */
 static void drop(struct ig_exec *e, int device, const ingle_error *why) {
     const struct ig_device_info *info = e->info[device];
     ig_log(e->log, INGLE_LOG_WARN, "%s%u (%s) is not used any more, the processor goes on: %s",
@@ -292,8 +293,7 @@ static ingle_status run_parts(struct ig_exec *e, const struct ig_pass *pass, int
         if (atomic_load(e->cancel)) return ig_fail(err, INGLE_CANCELLED, NULL, "cancelled");
         IG_TRY(run_part(e, i, pass, failed, err));
     }
-    if (pass->n_wanted)
-        IG_TRY(fetch(e, pass, pass->hidden ? IG_B_XO : IG_B_LOGITS, failed, err));
+    if (pass->n_wanted) IG_TRY(fetch(e, pass, pass->hidden ? IG_B_XO : IG_B_LOGITS, failed, err));
     return e->keep_states ? fetch(e, pass, e->plan->ops[e->plan->gather].a, failed, err) : INGLE_OK;
 }
 
@@ -345,6 +345,12 @@ void ig_exec_state(const struct ig_exec *e, uint32_t i, float *out) {
         ig_cpu_state_of(e->cpu, e->host[x] + e->host_stride[x] * i, out);
     else
         ig_cpu_state(e->cpu, i, out);
+}
+
+uint64_t ig_exec_held(const struct ig_exec *e, const struct ig_device_info *device) {
+    for (uint32_t i = 0; i < e->n_devices; i++)
+        if (ig_place_same(e->info[i], device)) return ig_gpu_weights_held(e->weights[i]);
+    return 0;
 }
 
 const char *ig_exec_kernels_name(const struct ig_exec *e) {

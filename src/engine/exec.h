@@ -1,5 +1,5 @@
-/* Who computes a pass: the processor alone, or it and devices by turns, as engine/place.h shared the
- * operations out. A device that fails is left alone from then on, and the same pass is computed
+/* Who computes a pass: the processor alone, or it and devices by turns, as engine/place.h shared
+ * the operations out. A device that fails is left alone from then on, and the same pass is computed
  * without it: the caller sees nothing but a line in the log. */
 #ifndef IG_EXEC_ENGINE_H
 #define IG_EXEC_ENGINE_H
@@ -47,6 +47,8 @@ const float *ig_exec_hidden(const struct ig_exec *e, uint32_t i);
 void ig_exec_keep_states(struct ig_exec *e);
 /* The hidden state of token i of any last run that was not cancelled, wanted or not, into out. */
 void ig_exec_state(const struct ig_exec *e, uint32_t i, float *out);
+/* Bytes of weights that are on a device already. */
+uint64_t ig_exec_held(const struct ig_exec *e, const struct ig_device_info *device);
 const char *ig_exec_kernels_name(const struct ig_exec *e); /* of the processor's */
 /* "avx512" or "avx512 + cuda0", as it computes now. */
 void ig_exec_name(const struct ig_exec *e, char *out, size_t cap);

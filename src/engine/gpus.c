@@ -1,6 +1,7 @@
-/* Drivers are asked for their devices once for a model, and not at all where no device can be wanted:
- * some of them take a tenth of a second to wake. A device is opened for a plan when the first session
- * uses it and stays with the model, so that further sessions find its weights there. */
+/* Drivers are asked for their devices once for a model, and not at all where no device can be
+ * wanted: some of them take a tenth of a second to wake. A device is opened for a plan when the
+ * first session uses it and stays with the model, so that further sessions find its weights there.
+ */
 #include "engine/gpus.h"
 #include "engine/devices.h"
 #include "engine/exec.h"
@@ -9,7 +10,7 @@
 #include <stdio.h>
 
 enum {
-    SMALL_MODEL = 8 << 20, /* bytes of weights: no device is worth its latency */
+    SMALL_MODEL = 8 << 20,   /* bytes of weights: no device is worth its latency */
     LARGE_MODEL = 512 << 20, /* from here on the time to measure a device is well spent */
     MOST_OPEN = 2 * IG_DEVICE_MOST,
     PATH = 512
@@ -110,8 +111,7 @@ static ingle_status open_device(struct ig_model_devices *d, const struct ig_plan
     if (*out) return INGLE_OK;
     if (!d->cache[0]) config.cache = NULL;
     if (d->n == MOST_OPEN) return ig_fail(err, INGLE_LIMIT, NULL, "too many devices are open");
-    IG_TRY(
-        ig_gpu_weights_open(out, d->mem, plan, &d->list->device[index], &config, err));
+    IG_TRY(ig_gpu_weights_open(out, d->mem, plan, &d->list->device[index], &config, err));
     d->opened[d->n++] = (struct opened){plan, index, *out};
     return INGLE_OK;
 }
@@ -156,16 +156,17 @@ struct placing {
     bool named; /* the user named the devices */
 };
 
-/* Bytes for this plan on a device: what the model's other plan will take there is taken off. */
+/* Bytes for this plan on a device: what another plan will take there is taken off. */
 static uint64_t free_bytes(const struct placing *p, uint32_t index) {
     const struct ig_device_info *info = &p->devices->list->device[index];
     struct ig_gpu_weights *own = find(p->devices, p->plan, index);
     if (own) return ig_gpu_weights_free(own);
     uint64_t bytes = info->memory_free, taken = 0;
     for (uint32_t i = 0; i < p->devices->n; i++)
-        if (p->devices->opened[i].index == index) bytes = ig_gpu_weights_free(p->devices->opened[i].w);
+        if (p->devices->opened[i].index == index)
+            bytes = ig_gpu_weights_free(p->devices->opened[i].w);
     for (uint32_t d = 0; p->beside && d < IG_DEVICE_MOST; d++)
-        if (p->beside->on[d] == info) taken = p->beside->bytes[d];
+        if (p->beside->on[d] && ig_place_same(p->beside->on[d], info)) taken = p->beside->bytes[d];
     return bytes > taken ? bytes - taken : 0;
 }
 

@@ -20,7 +20,7 @@ struct ig_exec_gate *ig_model_devices_gate(struct ig_model_devices *d);
 
 /* What the options say, where free memory allows it. */
 struct ig_placed {
-    struct ig_placement place;                          /* `where` in the arena, by index of devices */
+    struct ig_placement place;                      /* `where` in the arena, by index of devices */
     struct ig_gpu_weights *devices[IG_DEVICE_MOST]; /* opened, if `open` */
     uint32_t n;
     char why[256]; /* `where` NULL: why no device is used, or empty if none was wanted */
@@ -28,8 +28,8 @@ struct ig_placed {
 };
 
 struct ig_place_room {
-    uint32_t context, batch;       /* positions of a timeline, tokens of a pass */
-    const struct ig_placement *beside; /* what the model's other plan takes, or NULL */
+    uint32_t context, batch;           /* positions of a timeline, tokens of a pass */
+    const struct ig_placement *beside; /* what another plan will take, or NULL */
 };
 
 /* `open`: and opens the devices in use; one that fails is left out, unless the user named it. */

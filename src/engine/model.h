@@ -18,7 +18,7 @@ struct ingle_model {
     struct ig_view view;
     struct ig_arch arch;
     struct ig_plan plan;
-    struct ig_plan predict;      /* of arch.predict, if there is one */
+    struct ig_plan predict; /* of arch.predict, if there is one */
     struct ig_model_devices *devices;
     struct ig_vocab *vocab;      /* NULL: the file has none, only token ids work */
     struct ig_str template_text; /* chat template; p NULL if there is none */

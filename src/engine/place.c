@@ -1,9 +1,11 @@
-/* Layers go to devices from the end, together with the output, so that what stays with the processor
- * is one run of operations in front. If not all layers fit and the model has experts, the experts of
- * some layers stay instead: they are most of the weights and few of them are read for a token.
+/* Layers go to devices from the end, together with the output, so that what stays with the
+ * processor is one run of operations in front. If not all layers fit and the model has experts, the
+ * experts of some layers stay instead: they are most of the weights and few of them are read for a
+ * token.
  *
  * Sizes are those the executor reports; a margin is left for others. The subtle thing: layers that
- * use another layer's keys and values must be where those are, so a device may not begin anywhere. */
+ * use another layer's keys and values must be where those are, so a device may not begin anywhere.
+ */
 #include "engine/place.h"
 
 #include <stdio.h>
@@ -16,6 +18,10 @@ enum {
 };
 
 /* ---- Which devices ---- */
+
+bool ig_place_same(const struct ig_device_info *a, const struct ig_device_info *b) {
+    return !strcmp(a->backend, b->backend) && a->index == b->index;
+}
 
 bool ig_place_named(const char *text) {
     return strcmp(text, "auto") != 0 && strcmp(text, "none") != 0 && strcmp(text, "cpu") != 0 &&
@@ -162,11 +168,11 @@ static void measure(struct placer *p) {
 /* ---- Sharing layers out ---- */
 
 struct way {
-    uint32_t from;      /* layers [from, n) and the output go to devices */
-    uint32_t k;         /* the first k devices */
-    bool experts;       /* with their experts */
-    bool evenly;        /* each its share by memory, else each as much as it can hold */
-    bool over;          /* also if it does not fit */
+    uint32_t from; /* layers [from, n) and the output go to devices */
+    uint32_t k;    /* the first k devices */
+    bool experts;  /* with their experts */
+    bool evenly;   /* each its share by memory, else each as much as it can hold */
+    bool over;     /* also if it does not fit */
 };
 
 static uint64_t need(const struct placer *p, uint32_t il, const struct way *w) {
@@ -267,7 +273,8 @@ static void place_layers(struct placer *p, bool experts) {
     for (uint32_t d = 0; d < p->k; d++) {
         uint32_t end = d ? p->start[d - 1] : p->n;
         uint64_t used = d ? 0 : p->head;
-        for (uint32_t il = p->start[d]; il < end; il++) used += p->layer[il].dense + p->layer[il].kv;
+        for (uint32_t il = p->start[d]; il < end; il++)
+            used += p->layer[il].dense + p->layer[il].kv;
         for (uint32_t il = end; il-- > p->start[d];) {
             const struct layer *l = &p->layer[il];
             bool with = experts || (p->wish->layers == IG_LAYERS_AUTO &&
@@ -282,8 +289,7 @@ static void place_layers(struct placer *p, bool experts) {
         if (used > p->budget[d]) out->fits = false;
     }
     for (uint32_t i = p->plan->gather; i < p->plan->n_ops && p->head_runs; i++) out->where[i] = 0;
-    if (p->start[p->k - 1] == 0)
-        place_front(p, (int8_t)(p->k - 1), p->k == 1 && p->head_runs);
+    if (p->start[p->k - 1] == 0) place_front(p, (int8_t)(p->k - 1), p->k == 1 && p->head_runs);
 }
 
 static void say(const struct placer *p) {
@@ -293,8 +299,9 @@ static void say(const struct placer *p) {
     for (uint32_t d = 0; d < p->k && n >= 0 && (size_t)n < cap; d++) {
         const struct ig_place_device *device = &p->wish->devices[d];
         uint32_t layers = (d ? p->start[d - 1] : p->n) - p->start[d];
-        n += snprintf(out->text + n, cap - (size_t)n, "%s%u of %u layers%s on %s%u (%s, %.1f of %.1f GB free)",
-                      n ? ", " : "", layers, p->n, d || !p->head_runs ? "" : " and the output",
+        n += snprintf(out->text + n, cap - (size_t)n,
+                      "%s%u of %u layers%s on %s%u (%s, %.1f of %.1f GB free)", n ? ", " : "",
+                      layers, p->n, d || !p->head_runs ? "" : " and the output",
                       device->info->backend, device->info->index, device->info->name,
                       (double)out->bytes[d] / 1e9, (double)device->free / 1e9);
     }
@@ -303,8 +310,9 @@ static void say(const struct placer *p) {
                  out->layers - out->experts);
 }
 
-ingle_status ig_place_make(struct ig_placement *out, struct ig_arena *arena, const struct ig_plan *plan,
-                           const struct ig_place_wish *wish, ingle_error *err) {
+ingle_status ig_place_make(struct ig_placement *out, struct ig_arena *arena,
+                           const struct ig_plan *plan, const struct ig_place_wish *wish,
+                           ingle_error *err) {
     uint32_t n = plan->hp->n_layer;
     struct placer p = {.plan = plan, .wish = wish, .out = out, .n = n};
     bool experts;

@@ -9,8 +9,8 @@ enum { IG_PLACE_TEXT = 512 };
 
 /* ---- Which devices (option "device") ---- */
 
-/* Bytes a second that a device reads from its memory, or the processor from its own (device NULL); 0:
- * not measured. */
+/* Bytes a second that a device reads from its memory, or the processor from its own (device NULL);
+ * 0: not measured. */
 typedef double (*ig_place_speed_fn)(void *ud, const struct ig_device_info *device);
 
 struct ig_place_choice {
@@ -20,14 +20,14 @@ struct ig_place_choice {
 };
 
 /* `text`: "auto", "none", "cpu", or names as "cuda0,opencl1"; a name that is not in the list is an
- * error. auto takes no software device and none that is slower than the processor; one that is very small or
- * shares the processor's memory only if it was measured to be faster, and none that shares it beside
- * one with memory of its own. `speed`
- * may be NULL. */
+ * error. auto takes no software device and none that is slower than the processor; one that is very
+ * small or shares the processor's memory only if it was measured to be faster, and none that shares
+ * it beside one with memory of its own. `speed` may be NULL. */
 ingle_status ig_place_choose(struct ig_place_choice *out, const struct ig_device_list *list,
                              const char *text, ig_place_speed_fn speed, void *ud, ingle_error *err);
 /* Does auto take the device if nothing was measured? NULL, or why not. */
 const char *ig_place_not_auto(const struct ig_device_info *d);
+bool ig_place_same(const struct ig_device_info *a, const struct ig_device_info *b);
 bool ig_place_named(const char *text); /* the user named devices */
 
 /* ---- What where (option "gpu-layers") ---- */
@@ -55,7 +55,8 @@ struct ig_placement {
 };
 
 /* `where` is allocated in the arena. */
-ingle_status ig_place_make(struct ig_placement *out, struct ig_arena *arena, const struct ig_plan *plan,
-                           const struct ig_place_wish *wish, ingle_error *err);
+ingle_status ig_place_make(struct ig_placement *out, struct ig_arena *arena,
+                           const struct ig_plan *plan, const struct ig_place_wish *wish,
+                           ingle_error *err);
 
 #endif

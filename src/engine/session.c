@@ -67,7 +67,8 @@ ingle_status ig_session_exec(struct ingle_session *s, const struct ig_plan *plan
     return status;
 }
 
-static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
+static ingle_status open_parts(struct ingle_session *s, const struct ig_placement *beside,
+                               ingle_error *err) {
     const struct ingle_model *m = s->model;
     IG_TRY(ig_model_recommend(m, &s->mem, s->options, err));
     s->context = pick_context(m, s->options);
@@ -83,11 +84,26 @@ static ingle_status open_parts(struct ingle_session *s, ingle_error *err) {
     if (!s->tokens || !s->pass || !s->wanted)
         return ig_fail_memory(err, s->context * sizeof *s->tokens);
     IG_TRY(ig_session_cache(s, &m->arch.hp, &s->cache, err));
-    return ig_session_exec(s, &m->plan, NULL, &s->exec, &s->placed, err);
+    return ig_session_exec(s, &m->plan, beside, &s->exec, &s->placed, err);
+}
+
+struct ig_placement ig_session_pending(const struct ingle_session *s) {
+    struct ig_placement p = s->placed;
+    for (uint32_t d = 0; d < IG_DEVICE_MOST && p.on[d]; d++) {
+        uint64_t held = ig_exec_held(s->exec, p.on[d]);
+        p.bytes[d] -= held < p.bytes[d] ? held : p.bytes[d];
+    }
+    return p;
 }
 
 ingle_status ingle_session_open(ingle_session **out, const ingle_model *m,
                                 const ingle_options *options, ingle_error *err) {
+    return ig_session_open(out, m, options, NULL, err);
+}
+
+ingle_status ig_session_open(struct ingle_session **out, const struct ingle_model *m,
+                             const ingle_options *options, const struct ig_placement *beside,
+                             ingle_error *err) {
     const struct ig_options_hooks *hooks = ig_options_hooks(options);
     if (!out || !m)
         return ig_fail(err, INGLE_BAD_ARGUMENT, NULL, "ingle_session_open: out or model is NULL");
@@ -103,7 +119,7 @@ ingle_status ingle_session_open(ingle_session **out, const ingle_model *m,
     ingle_status status = ig_options_copy(&s->options, options, err);
     if (status == INGLE_OK) {
         s->hooks = *ig_options_hooks(s->options);
-        status = open_parts(s, err);
+        status = open_parts(s, beside, err);
         if (status == INGLE_OK) ig_ahead_start(&s->ahead, m);
     }
     if (status != INGLE_OK)

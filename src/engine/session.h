@@ -54,8 +54,15 @@ ingle_status ig_session_ahead(struct ingle_session *s, uint32_t n, ingle_error *
 void ig_session_take(struct ingle_session *s, uint32_t row);
 /* From now on the hidden states of all tokens computed are kept, for a prediction layer. */
 ingle_status ig_session_keep_states(struct ingle_session *s, ingle_error *err);
-/* An executor of the session's options for the model's plan or its prediction plan, in the session's
- * memory. `beside`: what is on devices already, or NULL; *placed: where its own operations are. */
+/* As ingle_session_open, beside what will be on devices (may be NULL). */
+ingle_status ig_session_open(struct ingle_session **out, const struct ingle_model *m,
+                             const ingle_options *options, const struct ig_placement *beside,
+                             ingle_error *err);
+/* What the session will take of devices yet. */
+struct ig_placement ig_session_pending(const struct ingle_session *s);
+/* An executor of the session's options for the model's plan or its prediction plan, in the
+ * session's memory. `beside`: what is on devices already, or NULL; *placed: where its own
+ * operations are. */
 ingle_status ig_session_exec(struct ingle_session *s, const struct ig_plan *plan,
                              const struct ig_placement *beside, struct ig_exec **out,
                              struct ig_placement *placed, ingle_error *err);

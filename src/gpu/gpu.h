@@ -45,6 +45,7 @@ void ig_gpu_weights_close(struct ig_gpu_weights *w);
 const struct ig_device_info *ig_gpu_weights_info(const struct ig_gpu_weights *w);
 /* Bytes that are free for this plan: free memory, and what its weights take there already. */
 uint64_t ig_gpu_weights_free(struct ig_gpu_weights *w);
+uint64_t ig_gpu_weights_held(struct ig_gpu_weights *w); /* bytes of them that are there */
 /* Gives all memory back: weights, mirrors, scratch. The next pass brings them there again. Waits
  * for a pass that runs. */
 void ig_gpu_rest(struct ig_gpu_weights *w);

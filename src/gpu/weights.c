@@ -128,6 +128,13 @@ uint64_t ig_gpu_weights_free(struct ig_gpu_weights *w) {
     return n;
 }
 
+uint64_t ig_gpu_weights_held(struct ig_gpu_weights *w) {
+    ig_os_lock(&w->lock);
+    uint64_t n = w->bytes;
+    ig_os_unlock(&w->lock);
+    return n;
+}
+
 void ig_gpu_rest(struct ig_gpu_weights *w) {
     ig_os_lock(&w->lock);
     w->backend->sync(w->device, NULL); /* a fault shows at the next pass */

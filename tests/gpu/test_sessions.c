@@ -1,6 +1,6 @@
-/* Sessions whose layers lie on the host device, or on two of them, against sessions of the processor:
- * the same bits whatever is placed where, in prompts and steps, beside others, cut, saved and loaded,
- * with prediction layers, after a rest and after every kind of fault.
+/* Sessions whose layers lie on the host device, or on two of them, against sessions of the
+ * processor: the same bits whatever is placed where, in prompts and steps, beside others, cut,
+ * saved and loaded, with prediction layers, after a rest and after every kind of fault.
  *
  * `gpu_test_sessions NAME...` runs only the models of those names. */
 #define _POSIX_C_SOURCE 200809L
@@ -26,8 +26,9 @@ static int32_t ids[N];
 static float want[N][MOST_VOCAB], got[N][MOST_VOCAB];
 static char said[4096]; /* by the log, the last lines */
 
-static const char *const names[] = {"llama",   "qwen3-moe", "gemma4",    "gpt-oss", "phi3",
-                                    "mixtral", "gemma2",    "llama3-rope", "gpt2",   "mistral-swa"};
+static const char *const names[] = {"llama", "qwen3-moe",  "gemma4", "gpt-oss",
+                                    "phi3",  "mixtral",    "gemma2", "llama3-rope",
+                                    "gpt2",  "mistral-swa"};
 
 static void hear(void *ud, ingle_log_level level, const char *line) {
     (void)ud; /* lines of several threads may mix: a test only looks for what is there */
@@ -129,9 +130,9 @@ static const char *chosen(size_t i) {
 
 static void placed_anyhow(void **state) {
     (void)state;
-    static const char *const ways[][3] = {
-        {"host0", "all", "f16"}, {"host1", "1", "f32"},       {"host2", "2", "q8_0"},
-        {"host0", "1", "q8_0"},  {"host0,host1", "all", "f16"}, {"host1", "all", "f32"}};
+    static const char *const ways[][3] = {{"host0", "all", "f16"},       {"host1", "1", "f32"},
+                                          {"host2", "2", "q8_0"},        {"host0", "1", "q8_0"},
+                                          {"host0,host1", "all", "f16"}, {"host1", "all", "f32"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!chosen(i)) continue;
         ingle_model *m = open_model(golden(names[i]));
@@ -181,7 +182,8 @@ static void beside_others(void **state) {
         for (size_t at = 0; at < 12; at++) {
             for (size_t i = 0; i < BESIDE; i++) next[i] = ids[10 + 5 * i + at];
             if (ingle_sessions_step(s, next, BESIDE, &err)) fail_msg("%s", err.message);
-            for (size_t i = 0; i < BESIDE; i++) same_last(s[i], m, "beside others", 11 + 5 * i + at);
+            for (size_t i = 0; i < BESIDE; i++)
+                same_last(s[i], m, "beside others", 11 + 5 * i + at);
             if (at % 4 == 3) { /* alone again for a while */
                 at++;
                 for (size_t i = 0; i < BESIDE; i++) {
@@ -362,8 +364,8 @@ static void prediction_layers(void **state) {
 
 /* ---- Faults ---- */
 
-/* Opens, computes a prompt and steps while the n-th call fails. Returns how far it went wrong: 0 the
- * session could not be opened, 1 all went well. */
+/* Opens, computes a prompt and steps while the n-th call fails. Returns how far it went wrong: 0
+ * the session could not be opened, 1 all went well. */
 static int with_fault(const ingle_model *m, const char *what, unsigned n, bool forever,
                       const char *device) {
     ingle_session *s;
@@ -458,9 +460,10 @@ int main(int argc, char **argv) {
     only = argv + 1;
     n_only = argc - 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(placed_anyhow),     cmocka_unit_test(beside_others),
-        cmocka_unit_test(saved_and_rested),  cmocka_unit_test(threads_and_rests), cmocka_unit_test(cancelled_in_the_middle), cmocka_unit_test(embeddings),
-        cmocka_unit_test(prediction_layers), cmocka_unit_test(every_call_may_fail),
+        cmocka_unit_test(placed_anyhow),           cmocka_unit_test(beside_others),
+        cmocka_unit_test(saved_and_rested),        cmocka_unit_test(threads_and_rests),
+        cmocka_unit_test(cancelled_in_the_middle), cmocka_unit_test(embeddings),
+        cmocka_unit_test(prediction_layers),       cmocka_unit_test(every_call_may_fail),
         cmocka_unit_test(unknown_devices)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

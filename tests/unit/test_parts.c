@@ -1,6 +1,6 @@
-/* A plan cut into parts that two executors run by turns gives the bits of the whole plan: every golden
- * model, many cuts, threads and numbers of tokens. What a part did not ask for is not a number, so
- * that a buffer missing from its `in` shows.
+/* A plan cut into parts that two executors run by turns gives the bits of the whole plan: every
+ * golden model, many cuts, threads and numbers of tokens. What a part did not ask for is not a
+ * number, so that a buffer missing from its `in` shows.
  *
  * `test_parts NAME...` runs only the models of those names. */
 #define _GNU_SOURCE
@@ -118,8 +118,8 @@ static void open_runner(struct runner *r, struct model *m, const struct cuts *c,
         if (ig_cpu_open(&r->cpu[i], &m->mem, &m->plan, &config, &err)) fail_msg("%s", err.message);
     for (unsigned b = 1; b < IG_B_COUNT; b++)
         if (m->plan.width[b])
-            r->host[b] = calloc((size_t)ig_plan_rows(&m->plan, b, N, N) * m->plan.width[b],
-                                sizeof(float));
+            r->host[b] =
+                calloc((size_t)ig_plan_rows(&m->plan, b, N, N) * m->plan.width[b], sizeof(float));
 }
 
 static void close_runner(struct runner *r) {
@@ -179,9 +179,9 @@ static void one_pass(struct runner *r, const struct cuts *c, struct ig_pass *pas
     for (uint32_t i = 0; i < pass->n_wanted; i++) {
         float *to = pass->hidden ? out->hidden + (at + i) * embd : out->logits + (at + i) * vocab;
         size_t n = pass->hidden ? embd : vocab;
-        const float *from = c               ? r->host[b] + i * p->width[b]
+        const float *from = c              ? r->host[b] + i * p->width[b]
                             : pass->hidden ? ig_cpu_hidden(r->cpu[0], i)
-                                            : ig_cpu_logits(r->cpu[0], i);
+                                           : ig_cpu_logits(r->cpu[0], i);
         memcpy(to, from, n * sizeof *to);
     }
 }

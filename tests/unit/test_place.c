@@ -83,7 +83,8 @@ static const struct ig_device_info cards[3] = {
     {.backend = "cuda", .index = 1, .name = "Card B", .usable = true, .memory = 1u << 30},
     {.backend = "opencl", .index = 0, .name = "Card C", .usable = true, .memory = 1u << 30}};
 
-static struct ig_placement place(struct model *m, int64_t layers, const uint64_t *free, uint32_t n) {
+static struct ig_placement place(struct model *m, int64_t layers, const uint64_t *free,
+                                 uint32_t n) {
     struct ig_place_device devices[3];
     struct ig_placement out;
     for (uint32_t d = 0; d < n; d++) devices[d] = (struct ig_place_device){&cards[d], free[d]};
@@ -343,9 +344,9 @@ static void names_are_obeyed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_fits_on_one),     cmocka_unit_test(as_many_as_fit),
-        cmocka_unit_test(a_number_is_obeyed),  cmocka_unit_test(experts_stay_behind),
-        cmocka_unit_test(two_devices_share),   cmocka_unit_test(whatever_is_free),
-        cmocka_unit_test(auto_is_careful),     cmocka_unit_test(names_are_obeyed)};
+        cmocka_unit_test(all_fits_on_one),    cmocka_unit_test(as_many_as_fit),
+        cmocka_unit_test(a_number_is_obeyed), cmocka_unit_test(experts_stay_behind),
+        cmocka_unit_test(two_devices_share),  cmocka_unit_test(whatever_is_free),
+        cmocka_unit_test(auto_is_careful),    cmocka_unit_test(names_are_obeyed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
