@@ -48,8 +48,12 @@ DEVICE void q6_k_take(const MEM u8 *m, const MEM u8 *r, u32 g, PRIV u32 *q, PRIV
                       PRIV i32 *mn) {
     const MEM u8 *low = m + 64 * (g >> 2) + 32 * (g & 1), *high = m + 128 + 32 * (g >> 2);
     u32 ls = 4 * (g >> 1 & 1), hs = 2 * (g & 3), scales = W_LD16(m + 192 + 2 * g);
-    v4u x = W_LD128(low), y = W_LD128(low + 16), hx = W_LD128(high), hy = W_LD128(high + 16);
+    v4u x = W_LD128(low), y = W_LD128(low + 16), hx, hy;
     (void)r;
+    /* not W_LD128: with so many registers at once few2 has too many */
+    hx.x = W_LD32(high), hx.y = W_LD32(high + 4), hx.z = W_LD32(high + 8), hx.w = W_LD32(high + 12);
+    hy.x = W_LD32(high + 16), hy.y = W_LD32(high + 20), hy.z = W_LD32(high + 24),
+    hy.w = W_LD32(high + 28);
     q[0] = q6_k_join(x.x >> ls, hx.x >> hs), q[1] = q6_k_join(x.y >> ls, hx.y >> hs);
     q[2] = q6_k_join(x.z >> ls, hx.z >> hs), q[3] = q6_k_join(x.w >> ls, hx.w >> hs);
     q[4] = q6_k_join(y.x >> ls, hy.x >> hs), q[5] = q6_k_join(y.y >> ls, hy.y >> hs);
