@@ -4,9 +4,11 @@ OpenCL runs on PoCL here, a driver that computes on the processor. tests/gpu/fau
 are to fail or to be counted."""
 import json
 import os
+import pathlib
 import subprocess
 import time
 
+import get_model
 import pytest
 
 
@@ -84,6 +86,40 @@ def test_doctor_says_what_failed(ingle, opencl, build):
     speed = {d["id"]: d for d in report["speed"]["devices"]}[opencl["id"]]
     assert speed["memory_bytes_per_second"] == 0 and "clCreateBuffer" in speed["reason"]
     assert any(p["severity"] == "error" and opencl["id"] in p["what"] and p["hint"] for p in report["problems"])
+
+
+def hash_of(ingle, model, *args, **env):
+    done = run(ingle, "bench", "--hash", "-p", "24", "--threads", "1", str(model), *args, **env)
+    return done.stdout if done.returncode == 0 else None
+
+
+def test_golden_models_on_opencl(ingle, opencl, golden, tmp_path):
+    """Every golden model of a family that is known: all layers there, and of every third some on either side."""
+    env = {"INGLE_HOME": str(tmp_path)}  # compiled programs
+    models = sorted(golden.glob("models/*")) + sorted(golden.glob("gguf/*.gguf"))
+    other, seen = [], 0
+    for i, model in enumerate(models):
+        want = hash_of(ingle, model)
+        if want is None:
+            continue
+        seen += 1
+        splits = [["--gpu-layers", "all"]] + ([["--gpu-layers", "1"]] if i % 3 == 0 else [])
+        other += [(model.name, s) for s in splits if hash_of(ingle, model, "--device", opencl["id"], *s, **env) != want]
+    assert seen > 30 and not other
+    assert list((tmp_path / "programs").glob("opencl-*.bin"))
+
+
+def test_smollm2_on_opencl(ingle, opencl, top, tmp_path):
+    """Greedy text; INGLE_LONG=1 takes 256 tokens, which PoCL needs minutes for."""
+    model = pathlib.Path(get_model.store()) / "smollm2.gguf"
+    if not model.exists():
+        pytest.skip("no SmolLM2: run make model")
+    args = ["run", str(model), "Once upon a time there was a", "--temp", "0", "--max-tokens", "256" if os.environ.get("INGLE_LONG") else "12"]
+    want = run(ingle, *args, "--device", "none")
+    assert want.returncode == 0 and want.stdout
+    for layers in "all", "10":
+        got = run(ingle, *args, "--device", opencl["id"], "--gpu-layers", layers, timeout=1800, INGLE_HOME=str(tmp_path))
+        assert got.returncode == 0 and got.stdout == want.stdout
 
 
 def opened(command, **env):
