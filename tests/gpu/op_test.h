@@ -1,10 +1,12 @@
-/* For tests that run one kernel at a time: every usable device in turn, buffers up, a launch, buffers down. A test fills
- * arrays as the device shall find them and arrays as it shall leave them; all of every array is compared, so that a kernel
- * that writes where it should not is caught too. NaN equals NaN, of whatever sign and payload.
+/* For tests that run one kernel at a time: every usable device in turn, buffers up, a launch,
+ * buffers down. A test fills arrays as the device shall find them and arrays as it shall leave
+ * them; all of every array is compared, so that a kernel that writes where it should not is caught
+ * too. NaN equals NaN, of whatever sign and payload.
  *
- * Bits are compared where the device does what IEEE says: the host, OpenCL on a processor, CUDA. Others may round in their
- * own way; there the sum of squared differences must be below a millionth of the sum of squares, and few of the whole
- * numbers may differ, which come from a float that was rounded the other way. */
+ * Bits are compared where the device does what IEEE says: the host, OpenCL on a processor, CUDA.
+ * Others may round in their own way; there the sum of squared differences must be below a millionth
+ * of the sum of squares, and few of the whole numbers may differ, which come from a float that was
+ * rounded the other way. */
 #ifndef OP_TEST_H
 #define OP_TEST_H
 
@@ -67,7 +69,8 @@ static inline void op_add(const struct ig_backend *b) {
     }
 }
 
-/* The host's devices with and without subgroups, and what the system has; only the former under sanitizers. */
+/* The host's devices with and without subgroups, and what the system has; only the former under
+ * sanitizers. */
 static inline int op_open(void **state) {
     (void)state;
     op_add(&ig_backend_host);
@@ -75,11 +78,13 @@ static inline int op_open(void **state) {
         op_devices[2].backend->close(op_devices[2].d);
         op_n_devices = 2;
     }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* drivers leak, and are not ours */
+#if !defined(__SANITIZE_ADDRESS__) &&                                                              \
+    !defined(__SANITIZE_THREAD__) /* drivers leak, and are not ours */
     for (uint32_t i = 0; ig_backend_at(i); i++) op_add(ig_backend_at(i));
 #endif
     for (unsigned i = 0; i < op_n_devices; i++)
-        print_message("device %u: %s, %s\n", i, op_devices[i].info.backend, op_devices[i].info.name);
+        print_message("device %u: %s, %s\n", i, op_devices[i].info.backend,
+                      op_devices[i].info.name);
     return 0;
 }
 
@@ -90,12 +95,13 @@ static inline int op_close(void **state) {
 }
 
 /* One launch with buffers of its own; `same[i]`, if given, is 1 + the buffer that i is too. */
-static inline void op_run(const struct op_device *o, const char *module, const char *name, uint32_t x, uint32_t y,
-                          uint32_t z, struct op_buf *buf, unsigned n, const unsigned *same, const void *args,
-                          size_t args_bytes) {
+static inline void op_run(const struct op_device *o, const char *module, const char *name,
+                          uint32_t x, uint32_t y, uint32_t z, struct op_buf *buf, unsigned n,
+                          const unsigned *same, const void *args, size_t args_bytes) {
     const struct ig_backend *b = o->backend;
     op_exact = b == &ig_backend_host || o->info.software || !strcmp(o->info.backend, "cuda");
-    struct ig_launch l = {.groups = {x, y, z}, .n_buffers = n, .args = args, .args_bytes = (uint32_t)args_bytes};
+    struct ig_launch l = {
+        .groups = {x, y, z}, .n_buffers = n, .args = args, .args_bytes = (uint32_t)args_bytes};
     op_ok(b->kernel(o->d, &l.kernel, module, name, &op_err));
     for (unsigned i = 0; i < n; i++) {
         if (same && same[i]) {
@@ -117,7 +123,8 @@ static inline bool op_same_float(float a, float b) {
     return (a != a && b != b) || !memcmp(&a, &b, sizeof a);
 }
 
-static inline void op_close_floats(const char *what, const float *got, const float *want, size_t n) {
+static inline void op_close_floats(const char *what, const float *got, const float *want,
+                                   size_t n) {
     double off = 0, all = 0;
     for (size_t i = 0; i < n; i++) {
         double d = (double)got[i] - (double)want[i];
@@ -147,7 +154,8 @@ static inline void op_same_bytes(const char *what, const void *got, const void *
     size_t off = 0;
     for (size_t i = 0; i < n; i++) {
         off += g[i] != w[i];
-        if (off > (op_exact ? 0 : n / 50)) fail_msg("%s: byte %zu is %u, should be %u", what, i, g[i], w[i]);
+        if (off > (op_exact ? 0 : n / 50))
+            fail_msg("%s: byte %zu is %u, should be %u", what, i, g[i], w[i]);
     }
 }
 
@@ -172,11 +180,15 @@ static inline float *op_floats(size_t n, float scale) {
 }
 /* Some of them odd: huge, tiny, denormal, zeros of both signs, infinite, no numbers. */
 static inline void op_make_odd(float *p, size_t n, uint32_t every) {
-    static const float odd[] = {0.0f, -0.0f, 1e-40f, -1e-41f, 3e38f, -3e38f, 1e-30f, 88.5f, -87.5f, 127.0f};
+    static const float odd[] = {0.0f,   -0.0f,  1e-40f, -1e-41f, 3e38f,
+                                -3e38f, 1e-30f, 88.5f,  -87.5f,  127.0f};
     for (size_t i = 0; i < n; i++)
         if (op_random() % every == 0) {
             uint32_t k = op_random() % 14;
-            p[i] = k < 10 ? odd[k] : k == 10 ? (float)INFINITY : k == 11 ? -(float)INFINITY : (float)NAN;
+            p[i] = k < 10    ? odd[k]
+                   : k == 10 ? (float)INFINITY
+                   : k == 11 ? -(float)INFINITY
+                             : (float)NAN;
         }
 }
 static inline void *op_copy(const void *p, size_t n) {

@@ -18,7 +18,8 @@ CLANG = next((c for c in ("clang-14", "clang") if shutil.which(c)), None)
 needs_clang = pytest.mark.skipif(not CLANG, reason="clang is not installed")
 # as Metal 3 is C++14; what is not used in one module is used in another
 FLAGS = ["-x", "c++", "-std=c++14", "-fsyntax-only", "-ffp-contract=off", "-D__METAL_VERSION__=310", "-Wall", "-Wextra",
-         "-Werror", "-Wno-unused", "-Wno-unused-parameter", "-Wno-unknown-attributes", "-Wno-duplicate-decl-specifier", "-Wno-c++17-extensions", "-Wno-undefined-inline",
+         "-Werror", "-Wno-unused", "-Wno-unused-parameter", "-Wno-unknown-attributes", "-Wno-duplicate-decl-specifier",
+         "-Wno-c++17-extensions", "-Wno-undefined-inline",
          "-I", os.path.join(TOP, "tests", "gpu", "metal_stub"), "-"]
 RESERVED = {"half", "kernel", "vertex", "fragment", "device", "constant", "threadgroup", "thread", "sampler", "access",
             "as_type", "uchar", "ushort", "uint", "ulong", "float2", "float3", "float4", "uint2", "uint3", "uint4", "metal",
