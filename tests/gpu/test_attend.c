@@ -1,5 +1,6 @@
 /* Keys and values on a device, and attention over them, give the bits of the scalar CPU: every type of cache, head size,
  * window, ring, ALiBi, soft cap and sink, for few rows and for many. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ struct trial {
     const struct shape *s;
     enum ig_cache_type type;
     uint32_t depth, n, window; /* positions before the pass, tokens of the pass */
-    bool chunked, sinks, slopes, rope, pairwise;
+    bool chunked, sinks, slopes, rope, pairwise, infinite;
     float softcap, scale;
     uint32_t dims, heads;
     struct ig_cache cache;
@@ -143,6 +144,7 @@ static void begin(struct trial *t) {
     t->q = floats(t->n * t->heads * s->head_k, 2);
     t->k = floats(t->n * wk, 1);
     t->v = floats(t->n * wv, 1);
+    if (t->infinite) t->v[t->n * wv - 1 - below((uint32_t)wv)] = INFINITY; /* earlier rows do not see it */
     t->table = floats(t->n * t->dims, 1);
     t->sink = floats(t->heads, 3);
     t->slope = floats(t->heads, 0.05f);
@@ -252,7 +254,11 @@ static uint32_t up16(uint32_t n) {
 
 static struct ig_dev_mem *load_old(struct trial *t) {
     uint32_t first = first_of(t, t->depth), n = t->depth - first;
-    struct ig_dev_mem *kv = put(NULL, (size_t)ig_kv_bytes(&t->kv, t->depth + t->n));
+    size_t bytes = (size_t)ig_kv_bytes(&t->kv, t->depth + t->n);
+    uint8_t *nan = malloc(bytes);
+    memset(nan, 0xff, bytes); /* what was never written must not be seen */
+    struct ig_dev_mem *kv = put(nan, bytes);
+    free(nan);
     struct ig_kv_load_args a = {.s = t->kv, .first = first};
     if (!n) return kv;
     uint8_t *rows = malloc((size_t)n * t->kv.row);
@@ -378,6 +384,7 @@ static void random_trial(uint32_t i, enum ig_cache_type type) {
     if (below(2)) t.dims = t.dims / 4 * 2;
     t.rope = t.dims && below(2);
     t.pairwise = below(2);
+    t.infinite = exact && below(4) == 0;
     try_it(&t);
 }
 
