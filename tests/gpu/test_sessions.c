@@ -417,6 +417,68 @@ static void every_call_may_fail(void **state) {
     assert_true(dropped > 50);
 }
 
+/* ---- The host's memory ---- */
+
+static struct {
+    long count, live, fail_at; /* fail_at 0: never */
+    bool forever;
+} hook;
+
+static void *allocate(void *ud, void *p, size_t old, size_t now) {
+    (void)ud;
+    (void)old;
+    if (!now) {
+        hook.live -= p != NULL;
+        free(p);
+        return NULL;
+    }
+    long n = ++hook.count;
+    if (hook.fail_at && (n == hook.fail_at || (n > hook.fail_at && hook.forever))) return NULL;
+    void *q = realloc(p, now);
+    hook.live += q && !p;
+    return q;
+}
+
+static ingle_status course(ingle_session **s, const ingle_model *m, const ingle_options *o) {
+    if (!*s) IG_TRY(ingle_session_open(s, m, o, &err));
+    IG_TRY(ingle_session_sync(*s, ids, 20, &err));
+    return ingle_session_sync(*s, ids, 21, &err);
+}
+
+/* Allocation 1, 2, 3 ... fails, alone or with all behind it: a status, or a device less; then, with
+ * memory again, the same bits. */
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    static const char *const set[] = {"device",  "host0,host1", "gpu-layers", "2",
+                                      "threads", "1",           "context",    "64"};
+    ingle_options *o;
+    ingle_model *m;
+    assert_int_equal(ingle_options_new(&o, &err), INGLE_OK);
+    for (size_t i = 0; i < sizeof set / sizeof *set; i += 2)
+        assert_int_equal(ingle_options_set(o, set[i], set[i + 1], &err), INGLE_OK);
+    ingle_options_on_alloc(o, allocate, NULL);
+    bool more = true;
+    for (long n = 1; more; n += n < 150 ? 1 : n / 20)
+        for (int forever = 0; forever < 2; forever++) {
+            ingle_session *s = NULL;
+            assert_int_equal(ingle_model_open(&m, golden("qwen3-moe"), o, &err), INGLE_OK);
+            if (n == 1 && !forever) make_want(m);
+            hook.count = 0;
+            hook.fail_at = n;
+            hook.forever = forever;
+            ingle_status status = course(&s, m, o);
+            more = hook.count >= n;
+            hook.fail_at = 0;
+            assert_true(status == INGLE_OK || status == INGLE_NO_MEMORY);
+            if (course(&s, m, o) != INGLE_OK) fail_msg("allocation %ld: %s", n, err.message);
+            same_last(s, m, "after an allocation that failed", 21);
+            ingle_session_close(s);
+            ingle_model_close(m);
+            if (hook.live) fail_msg("allocation %ld: %ld blocks are left", n, hook.live);
+        }
+    ingle_options_free(o);
+}
+
 static void unknown_devices(void **state) {
     (void)state;
     ingle_model *m = open_model(golden("llama"));
@@ -459,11 +521,15 @@ static int teardown(void **state) {
 int main(int argc, char **argv) {
     only = argv + 1;
     n_only = argc - 1;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(placed_anyhow),           cmocka_unit_test(beside_others),
-        cmocka_unit_test(saved_and_rested),        cmocka_unit_test(threads_and_rests),
-        cmocka_unit_test(cancelled_in_the_middle), cmocka_unit_test(embeddings),
-        cmocka_unit_test(prediction_layers),       cmocka_unit_test(every_call_may_fail),
-        cmocka_unit_test(unknown_devices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(placed_anyhow),
+                                       cmocka_unit_test(beside_others),
+                                       cmocka_unit_test(saved_and_rested),
+                                       cmocka_unit_test(threads_and_rests),
+                                       cmocka_unit_test(cancelled_in_the_middle),
+                                       cmocka_unit_test(embeddings),
+                                       cmocka_unit_test(prediction_layers),
+                                       cmocka_unit_test(every_call_may_fail),
+                                       cmocka_unit_test(every_allocation_may_fail),
+                                       cmocka_unit_test(unknown_devices)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
