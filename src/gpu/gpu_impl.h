@@ -195,7 +195,9 @@ struct ig_gpu {
     /* the part running */
     struct ig_pass pass;
     uint32_t n_runs;
-    uint64_t out; /* buffers that later parts or the caller read */
+    uint64_t out;                    /* buffers that later parts or the caller read */
+    uint64_t loaded;                 /* generation in which the weights of operations */
+    uint32_t loaded_from, loaded_to; /* [from, to) were there */
     struct ig_gpu_graph *graphs;
     bool recording, no_graphs;
     uint32_t wanted_was[IG_GPU_FEW], n_wanted_was; /* what lies in `wanted` */

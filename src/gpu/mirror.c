@@ -149,9 +149,11 @@ static ingle_status bring(struct ig_gpu *g, const struct ig_gpu_run_of *run, uin
 
 /* ---- A pass ---- */
 
-static bool writes_to(const struct ig_gpu *g, uint32_t from, uint32_t to, uint32_t layer) {
-    for (uint32_t i = from; i < to; i++)
-        if (g->plan->ops[i].kind == IG_OP_KV_PUT && (uint32_t)g->plan->ops[i].layer == layer)
+/* Does this part write the layer before operation `at`? It is mostly just before. */
+static bool written(const struct ig_gpu *g, uint32_t from, uint32_t at, uint32_t layer) {
+    for (uint32_t i = at; i > from; i--)
+        if (g->plan->ops[i - 1].kind == IG_OP_KV_PUT &&
+            (uint32_t)g->plan->ops[i - 1].layer == layer)
             return true;
     return false;
 }
@@ -186,13 +188,13 @@ ingle_status ig_gpu_mirrors_begin(struct ig_gpu *g, uint32_t from, uint32_t to, 
         take_over_cuts(g->runs[r].mirror);
     }
     for (uint32_t i = from; i < to; i++) {
-        if (p->ops[i].kind != IG_OP_ATTEND && p->ops[i].kind != IG_OP_KV_PUT) continue;
+        bool put = p->ops[i].kind == IG_OP_KV_PUT;
+        if (!put && p->ops[i].kind != IG_OP_ATTEND) continue;
         uint32_t layer = p->hp->layer[p->ops[i].layer].kv_layer;
-        bool own = writes_to(g, from, to, layer);
-        if (own && p->ops[i].kind == IG_OP_ATTEND) continue; /* its KV_PUT has brought it */
+        if (!put && written(g, from, i, layer)) continue; /* its KV_PUT has brought it */
         for (uint32_t r = 0; r < g->n_runs; r++) {
             const struct ig_gpu_run_of *run = &g->runs[r];
-            IG_TRY(bring(g, run, layer, own ? run->first : run->first + run->n, err));
+            IG_TRY(bring(g, run, layer, put ? run->first : run->first + run->n, err));
         }
     }
     return grow_stage(g, from, to, err);

@@ -3,7 +3,7 @@
  */
 #include "gpu/gpu_impl.h"
 
-enum { MOST_HEAD = 512 }; /* columns of a head that attention's kernels hold */
+enum { LOGITS = 64 }; /* rows of a pass whose logits are wanted, at most */
 
 static uint64_t slot_bytes(const struct ig_slot *s) {
     uint64_t bytes = ((uint64_t)s->n + s->n_bias + s->n_scale) * sizeof(float);
@@ -49,7 +49,8 @@ uint64_t ig_gpu_scratch_bytes(const struct ig_plan *plan, uint32_t context, uint
     uint64_t bytes = 0, stage = 0, cols = 0, parts = 0,
              used = hp->n_expert_used > 1 ? hp->n_expert_used : 1;
     for (unsigned i = 1; i < IG_B_COUNT; i++)
-        bytes += (uint64_t)ig_plan_rows(plan, i, batch, i < IG_B_LOGITS ? batch : 1) *
+        bytes += (uint64_t)ig_plan_rows(plan, i, batch,
+                                        i < IG_B_LOGITS || batch < LOGITS ? batch : LOGITS) *
                  ((plan->width[i] + 15u) / 16 * 16) * sizeof(float);
     for (uint32_t i = 0; i < plan->n_ops; i++)
         for (unsigned k = 0; k < plan->ops[i].n_to; k++)
@@ -81,7 +82,8 @@ static bool can_run(const struct ig_plan *p, const struct ig_op *op) {
     case IG_OP_ROUTE: return hp->n_expert <= IG_ROUTE_EXPERTS && hp->n_expert_used <= IG_ROUTE_USED;
     case IG_OP_KV_PUT:
     case IG_OP_ATTEND:
-        return hp->layer[op->layer].head_k <= MOST_HEAD && hp->layer[op->layer].head_v <= MOST_HEAD;
+        return hp->layer[op->layer].head_k <= IG_KV_MAX_HEAD &&
+               hp->layer[op->layer].head_v <= IG_KV_MAX_HEAD;
     default: return op->kind < IG_OP_COUNT;
     }
 }

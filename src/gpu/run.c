@@ -385,7 +385,12 @@ static ingle_status check_in(const struct ig_gpu *g, const struct ig_plan_part *
 }
 
 static ingle_status run(struct ig_gpu *g, uint32_t from, uint32_t to, ingle_error *err) {
-    IG_TRY(ig_gpu_load(g->w, from, to, g->cancel, err));
+    if (g->loaded != g->w->generation || from < g->loaded_from || to > g->loaded_to) {
+        IG_TRY(ig_gpu_load(g->w, from, to, g->cancel, err));
+        g->loaded = g->w->generation;
+        g->loaded_from = from;
+        g->loaded_to = to;
+    }
     IG_TRY(grow(g, g->pass.n, g->pass.n_wanted, err));
     find_runs(g);
     IG_TRY(ig_gpu_mirrors_begin(g, from, to, err));

@@ -361,7 +361,8 @@ static int check_folder(const char *folder, int *count) {
     qsort(names, (size_t)n, sizeof *names, by_name);
     for (int i = 0; i < n; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        int result = chosen(names[i]) && i % THIN == 0 ? check_model(path, names[i]) : -1;
+        int result =
+            chosen(names[i]) && (n_only || i % THIN == 0) ? check_model(path, names[i]) : -1;
         *count += result >= 0;
         bad += result > 0;
         free(names[i]);
