@@ -1,5 +1,5 @@
 /* How a row of a matrix lies on a device. With planes a block is taken apart into its main piece, which kernels read in
- * wide aligned words, and the rest: first all main pieces of the row, then all the rest, each plane filled up with zeros.
+ * wide aligned words, and the rest: first all main pieces of the row, then all the rest, each plane filled with zeros.
  * Without, the row lies as in the file. Columns are a multiple of the type's block. Knows no device and no model.
  *
  * Planes begin at multiples of 16 bytes, rows at multiples of 32, if the first row does. So a piece is aligned to the

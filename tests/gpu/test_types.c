@@ -1,5 +1,5 @@
-/* The device parts of the block types against their host parts, and rows in planes: every type's golden block and random
- * ones, taken apart by the kernel of types_probe.k from planes (PLANES 1) and from rows as they lie in files (PLANES 0).
+/* The device parts of the block types against their host parts, and rows in planes: every type's golden block and
+ * random ones, taken apart by the kernel of types_probe.k from planes (PLANES 1) and from rows as in files (PLANES 0).
  * Integers and floats must be the same bits. */
 #include <setjmp.h>
 #include <stdarg.h>
