@@ -348,8 +348,7 @@ static ingle_status from_source(struct ig_device *d, struct ocl_program **out, c
     return st;
 }
 
-/* ---- Compiled programs on disk: 8 bytes "INGLECL1", a checksum of key and program, the program
- * ---- */
+/* ---- Compiled programs on disk: "INGLECL1", a checksum of key and program, the program ---- */
 
 enum { HEAD = 16 };
 
@@ -358,14 +357,18 @@ struct cached {
     char path[1024]; /* "": nothing is kept */
 };
 
+/* Drivers and kernels change, and nobody would delete the files of old ones: of a device and a
+ * module there are 16 names, and which one is taken depends on driver and kernels. */
 static void name_cached(const struct ig_device *d, struct cached *c, const char *module,
                         const char *options) {
-    int n = snprintf(c->key, sizeof c->key, "%s|%s|%s|%016llx", d->driver, module, options,
-                     (unsigned long long)ig_gpu_source_hash());
+    int n = snprintf(c->key, sizeof c->key, "%s|%s|%s", d->info.name, module, options);
+    uint64_t name = n > 0 && (size_t)n < sizeof c->key ? ig_checksum(0, c->key, (size_t)n) : 0;
+    n = snprintf(c->key, sizeof c->key, "%s|%s|%s|%016llx", d->driver, module, options,
+                 (unsigned long long)ig_gpu_source_hash());
     c->path[0] = 0;
     if (n < 0 || (size_t)n >= sizeof c->key || !d->config.cache || !d->config.cache[0]) return;
-    n = snprintf(c->path, sizeof c->path, "%s/opencl-%s-%016llx.bin", d->config.cache, module,
-                 (unsigned long long)ig_checksum(0, c->key, strlen(c->key)));
+    n = snprintf(c->path, sizeof c->path, "%s/opencl-%s-%015llx%x.bin", d->config.cache, module,
+                 (unsigned long long)name >> 4, (unsigned)ig_checksum(0, c->key, (size_t)n) & 15);
     if (n < 0 || (size_t)n >= sizeof c->path) c->path[0] = 0;
 }
 
