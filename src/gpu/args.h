@@ -168,7 +168,7 @@ enum { IG_FEW_ROWS = 8, IG_MANY_ROWS = 64, IG_MANY_INPUTS = 32 };
 struct ig_linear_args {
     struct ig_mat_shape m;
     u32 rows, cols, n, flags;
-    u32 q_stride, d_stride, s_stride, x_stride, y_stride, y_at;
+    u32 q_stride /* a multiple of 16 */, d_stride, s_stride, x_stride, y_stride, y_at;
     u32 bias_at; /* bias[bias_at + r], with experts bias[e * bias_stride + bias_at + r]; scales[e] */
     u32 bias_stride;
     /* experts: matrix e begins at e * expert_rows rows. few1: GROUP_Y is the slot, its input is row slot / x_div.

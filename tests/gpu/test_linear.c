@@ -426,10 +426,12 @@ static void every_kernel(const struct ig_quant *t) {
     many_kernel(t);
 }
 
-/* PoCL takes seconds to compile a module: one type of each kind and of each alignment in files, unless asked for others;
- * those of `apart` in planes, as on devices with memory of their own, the others as the device wants them. */
+/* PoCL takes seconds to compile a module: one type of each kind and of each alignment in files,
+ * unless asked for others; those of `apart` in planes, as on devices with memory of their own, the
+ * others as the device wants them. */
 static void opencl_types(const struct ig_device_info *info, bool apart) {
-    static const char *const names[2][6] = {{"Q4_K", "Q6_K", "MXFP4", "BF16"}, {"Q4_K", "Q4_1", "NVFP4", "IQ2_XS"}};
+    static const char *const names[2][6] = {{"Q4_K", "Q6_K", "MXFP4", "BF16"},
+                                            {"Q4_K", "Q4_1", "NVFP4", "IQ2_XS"}};
     struct ig_device_config config = {.mem = &mem};
     struct ig_device_info as = *info;
     if (apart) as.unified = false;
