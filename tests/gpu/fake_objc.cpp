@@ -67,7 +67,7 @@ struct object {
 };
 
 std::vector<std::vector<object *>> pools;
-std::vector<object *> graveyard; /* kept, so that a late message is noticed and not a crash */
+std::vector<object *> &graveyard = *new std::vector<object *>; /* kept, so that a late message is noticed and not a crash */
 
 void release(object *o) {
     if (--o->refs) return;
