@@ -20,7 +20,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 GPU = os.path.join(TOP, "src", "gpu")
 QUANT = os.path.join(TOP, "src", "quant")
 GEN = os.path.join(GPU, "gen")
-PLAIN = ["rows", "attend", "route"]  # modules that are one file
+PLAIN = ["rows", "attend", "route"]  # modules that are one file; attend comes behind kv.k
 # tests/gpu compile these also with subgroups and with weights as they lie in files
 SOME_TYPES = ["q4_k", "q6_k", "q8_0", "f16"]
 # and these with the override for the matrix units of sm_80, each kind of group, unit and minimum
@@ -106,7 +106,7 @@ def pairs_text(name, words):
 def pieces():
     """Name -> text of each piece. The prelude keeps its preprocessor lines; all lose their comments."""
     out = {"prelude": strip(without_includes(read(GPU, "prelude.h"))), "args": strip(read(GPU, "args.h"))}
-    for name in ("math", "types", "linear", *PLAIN):
+    for name in ("math", "types", "linear", "kv", *PLAIN):
         path = os.path.join(GPU, name + ".k")
         if os.path.exists(path):
             out[name] = strip(without_includes(read(path)))
@@ -127,7 +127,7 @@ def modules(have):
     out = {}
     for name in PLAIN:
         if name in have:
-            out[name] = [p for p in ("prelude", "args", "math", name) if p in have]
+            out[name] = [p for p in ("prelude", "args", "math", *(["kv"] if name == "attend" else []), name) if p in have]
     for t in types():
         needs = re.search(r"/\*\s*needs:\s*([\w ]+?)\s*\*/", device_part(os.path.join(QUANT, t + ".h")))
         books = ["book_" + b for b in (needs.group(1).split() if needs else [])]

@@ -1,5 +1,5 @@
-/* Rows of the host's cache in the form in which they go to a device. The host keeps keys in panels of 16 positions
- * (kv/cache.h); a row has the dims of one position side by side. */
+/* Rows of the host's cache in the form in which they go to a device. The host keeps keys in panels
+ * of 16 positions (kv/cache.h); a row has the dims of one position side by side. */
 #include "gpu/kv_shape.h"
 
 #include <string.h>
@@ -55,7 +55,9 @@ void ig_kv_row(const struct ig_cache *cache, const struct ig_cache_layer *layer,
                s->head_v * element);
         if (!q8) continue;
         size_t scale = (h * IG_CACHE_BLOCK + in) * sizeof(float);
-        memcpy(out + s->ks_at + h * sizeof(float), block + layer->k_scale_at + scale, sizeof(float));
-        memcpy(out + s->vs_at + h * sizeof(float), block + layer->v_scale_at + scale, sizeof(float));
+        memcpy(out + s->ks_at + h * sizeof(float), block + layer->k_scale_at + scale,
+               sizeof(float));
+        memcpy(out + s->vs_at + h * sizeof(float), block + layer->v_scale_at + scale,
+               sizeof(float));
     }
 }

@@ -1,5 +1,5 @@
-/* How keys and values lie on a device, for host code: what args.h says in words. Knows the host's cache and nothing of
- * devices. */
+/* How keys and values lie on a device, for host code: what args.h says in words. Knows the host's
+ * cache and nothing of devices. */
 #ifndef IG_KV_SHAPE_H
 #define IG_KV_SHAPE_H
 

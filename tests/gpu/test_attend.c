@@ -1,5 +1,5 @@
-/* Keys and values on a device, and attention over them, give the bits of the scalar CPU: every type of cache, head size,
- * window, ring, ALiBi, soft cap and sink, for few rows and for many. */
+/* Keys and values on a device, and attention over them, give the bits of the scalar CPU: every type
+ * of cache, head size, window, ring, ALiBi, soft cap and sink, for few rows and for many. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,8 @@ struct trial {
     uint32_t dims, heads;
     struct ig_cache cache;
     struct ig_kv_shape kv;
-    float *q, *k, *v, *turned, *table, *want, *sink, *slope; /* rows of the pass; `turned`: k of the CPU */
+    float *q, *k, *v, *turned, *table, *want, *sink,
+        *slope; /* rows of the pass; `turned`: k of the CPU */
     struct ig_token *tok;
 };
 
@@ -66,8 +67,8 @@ static struct ig_dev_mem *put(const void *p, size_t n) {
     return m;
 }
 
-static void run(const char *name, const char *type, uint32_t x, uint32_t y, struct ig_dev_mem *const *b,
-                uint32_t n, const void *args, uint32_t bytes) {
+static void run(const char *name, const char *type, uint32_t x, uint32_t y,
+                struct ig_dev_mem *const *b, uint32_t n, const void *args, uint32_t bytes) {
     char full[64];
     struct ig_launch l = {.groups = {x, y, 1}, .n_buffers = n, .args = args, .args_bytes = bytes};
     snprintf(full, sizeof full, "%s%s%s", name, type ? "_" : "", type ? type : "");
@@ -97,7 +98,8 @@ static uint32_t first_of(const struct trial *t, uint32_t position) {
 }
 
 static void cpu_row(struct trial *t, const float *q, uint32_t i, uint32_t head, float *out) {
-    static float scratch[(1024 + 4 + IG_ATTEND_CHUNK + 16) * IG_ATTEND_ROWS], part[1024 + IG_ATTEND_PART];
+    static float scratch[(1024 + 4 + IG_ATTEND_CHUNK + 16) * IG_ATTEND_ROWS],
+        part[1024 + IG_ATTEND_PART];
     uint32_t position = t->depth + i, n = t->s->head_v;
     struct ig_attend_row row = {.q = q,
                                 .part = part,
@@ -128,7 +130,8 @@ static void cpu_row(struct trial *t, const float *q, uint32_t i, uint32_t head, 
 static void begin(struct trial *t) {
     const struct shape *s = t->s;
     size_t wk = s->n_kv * s->head_k, wv = s->n_kv * s->head_v;
-    struct ig_cache_want want = {.n_head_kv = s->n_kv, .head_k = s->head_k, .head_v = s->head_v, .window = t->window};
+    struct ig_cache_want want = {
+        .n_head_kv = s->n_kv, .head_k = s->head_k, .head_v = s->head_v, .window = t->window};
     t->heads = s->n_kv * s->group;
     OK(ig_cache_open(&t->cache, &mem, &want, 1, t->type, t->depth + t->n, t->n, &err));
     for (uint32_t p = 0; p < t->depth; p++) {
@@ -140,11 +143,13 @@ static void begin(struct trial *t) {
     }
     OK(ig_cache_reserve(&t->cache, t->depth + t->n, &err));
     const struct ig_cache_group *g = &t->cache.groups[0];
-    t->kv = ig_kv_shape_of(&t->cache, &t->cache.layers[0], t->window ? g->n_slots * IG_CACHE_BLOCK : 0);
+    t->kv =
+        ig_kv_shape_of(&t->cache, &t->cache.layers[0], t->window ? g->n_slots * IG_CACHE_BLOCK : 0);
     t->q = floats(t->n * t->heads * s->head_k, 2);
     t->k = floats(t->n * wk, 1);
     t->v = floats(t->n * wv, 1);
-    if (t->infinite) t->v[t->n * wv - 1 - below((uint32_t)wv)] = INFINITY; /* earlier rows do not see it */
+    if (t->infinite)
+        t->v[t->n * wv - 1 - below((uint32_t)wv)] = INFINITY; /* earlier rows do not see it */
     t->table = floats(t->n * t->dims, 1);
     t->sink = floats(t->heads, 3);
     t->slope = floats(t->heads, 0.05f);
@@ -155,15 +160,16 @@ static void begin(struct trial *t) {
     for (uint32_t i = 0; i < t->n; i++) {
         t->tok[i].position = t->depth + i;
         for (uint32_t h = 0; h < s->n_kv && t->rope; h++)
-            ig_rope_apply(t->turned + i * wk + h * s->head_k, t->table + i * t->dims, t->dims, t->pairwise);
+            ig_rope_apply(t->turned + i * wk + h * s->head_k, t->table + i * t->dims, t->dims,
+                          t->pairwise);
         cpu_put(t, t->depth + i, t->turned + i * wk, t->v + i * wv);
     }
 }
 
 static void end(struct trial *t) {
     ig_cache_close(&t->cache);
-    free(t->q), free(t->k), free(t->v), free(t->table), free(t->sink), free(t->slope), free(t->turned), free(t->want),
-        free(t->tok);
+    free(t->q), free(t->k), free(t->v), free(t->table), free(t->sink), free(t->slope),
+        free(t->turned), free(t->want), free(t->tok);
 }
 
 static float *turn_queries(const struct trial *t) {
@@ -171,7 +177,8 @@ static float *turn_queries(const struct trial *t) {
     float *q = malloc(n * sizeof *q);
     memcpy(q, t->q, n * sizeof *q);
     for (uint32_t i = 0; i < t->n * t->heads && t->rope; i++)
-        ig_rope_apply(q + (size_t)i * t->s->head_k, t->table + i / t->heads * t->dims, t->dims, t->pairwise);
+        ig_rope_apply(q + (size_t)i * t->s->head_k, t->table + i / t->heads * t->dims, t->dims,
+                      t->pairwise);
     return q;
 }
 
@@ -186,29 +193,37 @@ static bool close_enough(const float *got, const float *want, size_t n) {
     return off <= all * 1e-6; /* false for NaN */
 }
 
-static void compare(const struct trial *t, const char *what, const void *got, const void *want, size_t n) {
+static void compare(const struct trial *t, const char *what, const void *got, const void *want,
+                    size_t n) {
     size_t at = 0;
     if (memcmp(got, want, n) == 0 || (!exact && close_enough(got, want, n / sizeof(float)))) return;
     while (((const char *)got)[at] == ((const char *)want)[at]) at++;
-    fail_msg("%s, %s, %s: byte %zu of %zu; kv heads %u, group %u, widths %u %u, depth %u, tokens %u, window %u%s%s%s%s%s",
-             on->name, what, types[t->type], at, n, t->s->n_kv, t->s->group, t->s->head_k, t->s->head_v, t->depth, t->n,
-             t->window, t->chunked ? ", chunked" : "", t->sinks ? ", sinks" : "", t->slopes ? ", slopes" : "",
+    fail_msg("%s, %s, %s: byte %zu of %zu; kv heads %u, group %u, widths %u %u, depth %u, tokens "
+             "%u, window %u%s%s%s%s%s",
+             on->name, what, types[t->type], at, n, t->s->n_kv, t->s->group, t->s->head_k,
+             t->s->head_v, t->depth, t->n, t->window, t->chunked ? ", chunked" : "",
+             t->sinks ? ", sinks" : "", t->slopes ? ", slopes" : "",
              t->softcap > 0 ? ", softcap" : "", t->rope ? ", rope" : "");
 }
 
 /* A position's row out of the device's buffer */
-static void take_row(const struct ig_kv_shape *s, const uint8_t *kv, uint32_t position, uint8_t *row) {
+static void take_row(const struct ig_kv_shape *s, const uint8_t *kv, uint32_t position,
+                     uint8_t *row) {
     uint32_t slot = s->ring ? position % s->ring : position, in = slot % IG_KV_BLOCK, n = s->n_kv;
     uint32_t units = s->v_at / n / 16, bytes = (s->ks_at - s->v_at) / n;
     const uint8_t *block = kv + (size_t)(slot / IG_KV_BLOCK) * IG_KV_BLOCK * s->row;
     memset(row, 0, s->row);
     for (uint32_t h = 0; h < n; h++) {
         for (uint32_t u = 0; u < units; u++)
-            memcpy(row + (h * units + u) * 16, block + ((h * units + u) * IG_KV_BLOCK + in) * 16, 16);
-        memcpy(row + s->v_at + h * bytes, block + IG_KV_BLOCK * s->v_at + (h * IG_KV_BLOCK + in) * bytes, bytes);
+            memcpy(row + (h * units + u) * 16, block + ((h * units + u) * IG_KV_BLOCK + in) * 16,
+                   16);
+        memcpy(row + s->v_at + h * bytes,
+               block + IG_KV_BLOCK * s->v_at + (h * IG_KV_BLOCK + in) * bytes, bytes);
         if (s->type != IG_DKV_Q8) continue;
-        memcpy(row + s->ks_at + 4 * h, block + IG_KV_BLOCK * s->ks_at + (h * IG_KV_BLOCK + in) * 4, 4);
-        memcpy(row + s->vs_at + 4 * h, block + IG_KV_BLOCK * s->vs_at + (h * IG_KV_BLOCK + in) * 4, 4);
+        memcpy(row + s->ks_at + 4 * h, block + IG_KV_BLOCK * s->ks_at + (h * IG_KV_BLOCK + in) * 4,
+               4);
+        memcpy(row + s->vs_at + 4 * h, block + IG_KV_BLOCK * s->vs_at + (h * IG_KV_BLOCK + in) * 4,
+               4);
     }
 }
 
@@ -271,11 +286,12 @@ static struct ig_dev_mem *load_old(struct trial *t) {
     return kv;
 }
 
-static void run_put(struct trial *t, struct ig_dev_mem *q, struct ig_dev_mem *kv, struct ig_dev_mem *tok,
-                    uint32_t q_stride) {
+static void run_put(struct trial *t, struct ig_dev_mem *q, struct ig_dev_mem *kv,
+                    struct ig_dev_mem *tok, uint32_t q_stride) {
     const struct shape *s = t->s;
     uint32_t wk = s->n_kv * s->head_k, wv = s->n_kv * s->head_v, stride = up16(wk + wv) + 16;
-    struct ig_dev_mem *k = put_rows(t->k, t->n, wk, up16(wk)), *v = put_rows(t->v, t->n, wv, up16(wv)),
+    struct ig_dev_mem *k = put_rows(t->k, t->n, wk, up16(wk)),
+                      *v = put_rows(t->v, t->n, wv, up16(wv)),
                       *table = put_rows(t->table, t->n, t->dims, t->dims),
                       *stage = put(NULL, ((size_t)t->n * stride + 16) * sizeof(float));
     struct ig_rope_put_args a = {.put = {.s = t->kv,
@@ -293,17 +309,19 @@ static void run_put(struct trial *t, struct ig_dev_mem *q, struct ig_dev_mem *kv
         run("rope_put", types[t->type], t->heads + s->n_kv, t->n,
             (struct ig_dev_mem *[]){q, k, v, table, tok, kv, stage}, 7, &a, sizeof a);
     else
-        run("kv_put", types[t->type], s->n_kv, t->n, (struct ig_dev_mem *[]){k, v, tok, kv, stage}, 5, &a.put,
-            sizeof a.put);
+        run("kv_put", types[t->type], s->n_kv, t->n, (struct ig_dev_mem *[]){k, v, tok, kv, stage},
+            5, &a.put, sizeof a.put);
     float *got = malloc((size_t)t->n * stride * sizeof *got);
-    OK(on->download(device, stage, 16 * sizeof *got, got, (size_t)t->n * stride * sizeof *got, &err));
+    OK(on->download(device, stage, 16 * sizeof *got, got, (size_t)t->n * stride * sizeof *got,
+                    &err));
     compare_stage(t, got, stride);
     free(got);
     on->free(device, k), on->free(device, v), on->free(device, table), on->free(device, stage);
 }
 
-static void run_attend(const struct trial *t, const char *what, struct ig_dev_mem *q, struct ig_dev_mem *kv,
-                       struct ig_dev_mem *tok, const float *want, uint32_t q_stride) {
+static void run_attend(const struct trial *t, const char *what, struct ig_dev_mem *q,
+                       struct ig_dev_mem *kv, struct ig_dev_mem *tok, const float *want,
+                       uint32_t q_stride) {
     const struct shape *s = t->s;
     uint32_t width = t->heads * s->head_v, stride = up16(width) + 16, last = t->depth + t->n - 1;
     struct ig_attend_args a = {.s = t->kv,
@@ -317,24 +335,30 @@ static void run_attend(const struct trial *t, const char *what, struct ig_dev_me
                                .scale = t->scale,
                                .softcap = t->softcap};
     a.chunks = last / IG_ATTEND_CHUNK - a.chunk0 + 1;
-    a.flags = (t->sinks ? IG_ATT_SINKS : 0) | (t->slopes ? IG_ATT_SLOPES : 0) | (t->chunked ? IG_ATT_CHUNKED : 0);
+    a.flags = (t->sinks ? IG_ATT_SINKS : 0) | (t->slopes ? IG_ATT_SLOPES : 0) |
+              (t->chunked ? IG_ATT_CHUNKED : 0);
     size_t part = (size_t)IG_ATT_PART + up16(s->head_v), rows = (t->n + BEFORE) * stride;
     struct ig_dev_mem *parts = put(NULL, t->n * t->heads * a.chunks * part * sizeof(float)),
                       *sinks = put(t->sink, t->heads * sizeof(float)),
-                      *slopes = put(t->slope, t->heads * sizeof(float)), *dst = put(NULL, rows * sizeof(float));
+                      *slopes = put(t->slope, t->heads * sizeof(float)),
+                      *dst = put(NULL, rows * sizeof(float));
     struct ig_dev_mem *b[] = {q, kv, tok, parts, sinks, slopes, dst};
     if (strcmp(what, "few") == 0) {
-        run("attend_few", types[t->type], a.chunks, s->n_kv * ((t->n * s->group + 7) / 8), b, 7, &a, sizeof a);
+        run("attend_few", types[t->type], a.chunks, s->n_kv * ((t->n * s->group + 7) / 8), b, 7, &a,
+            sizeof a);
         run("attend_merge", NULL, t->heads, t->n, b, 7, &a, sizeof a);
     } else {
-        run("attend_many", types[t->type], (t->n * s->group + 15) / 16, s->n_kv, b, 7, &a, sizeof a);
+        run("attend_many", types[t->type], (t->n * s->group + 15) / 16, s->n_kv, b, 7, &a,
+            sizeof a);
     }
     float *got = malloc(rows * sizeof *got);
     OK(on->download(device, dst, 0, got, rows * sizeof *got, &err));
     for (uint32_t i = 0; i < t->n; i++)
-        compare(t, what, got + (size_t)(i + BEFORE) * stride, want + (size_t)i * width, width * sizeof(float));
+        compare(t, what, got + (size_t)(i + BEFORE) * stride, want + (size_t)i * width,
+                width * sizeof(float));
     free(got);
-    on->free(device, parts), on->free(device, sinks), on->free(device, slopes), on->free(device, dst);
+    on->free(device, parts), on->free(device, sinks), on->free(device, slopes),
+        on->free(device, dst);
 }
 
 static void try_it(struct trial *t) {
@@ -344,7 +368,8 @@ static void try_it(struct trial *t) {
     struct ig_token *tokens = calloc(t->n + BEFORE, sizeof *tokens);
     memcpy(tokens + BEFORE, t->tok, t->n * sizeof *tokens);
     for (uint32_t i = 0; i < t->n * t->heads; i++)
-        cpu_row(t, turned + (size_t)i * t->s->head_k, i / t->heads, i % t->heads, t->want + (size_t)i * t->s->head_v);
+        cpu_row(t, turned + (size_t)i * t->s->head_k, i / t->heads, i % t->heads,
+                t->want + (size_t)i * t->s->head_v);
     struct ig_dev_mem *kv = load_old(t), *tok = put(tokens, (t->n + BEFORE) * sizeof *tokens),
                       *q = put_rows(t->q, t->n, wq, q_stride);
     run_put(t, q, kv, tok, q_stride);
@@ -352,7 +377,8 @@ static void try_it(struct trial *t) {
     float *got = malloc((size_t)(t->n + BEFORE) * q_stride * sizeof *got);
     OK(on->download(device, q, 0, got, (size_t)(t->n + BEFORE) * q_stride * sizeof *got, &err));
     for (uint32_t i = 0; i < t->n; i++)
-        compare(t, "queries", got + (size_t)(i + BEFORE) * q_stride, turned + (size_t)i * wq, wq * sizeof *got);
+        compare(t, "queries", got + (size_t)(i + BEFORE) * q_stride, turned + (size_t)i * wq,
+                wq * sizeof *got);
     run_attend(t, "few", q, kv, tok, t->want, q_stride);
     run_attend(t, "many", q, kv, tok, t->want, q_stride);
     on->free(device, kv), on->free(device, tok), on->free(device, q);
@@ -363,8 +389,9 @@ static void try_it(struct trial *t) {
 /* ---- The tests ---- */
 
 static const struct shape shapes[] = {
-    {2, 1, 64, 64},  {2, 4, 64, 64},   {1, 3, 80, 80},   {1, 2, 128, 128}, {2, 3, 24, 40},  {1, 1, 96, 16},
-    {1, 2, 256, 256}, {3, 1, 17, 33},  {1, 5, 192, 128}, {1, 1, 1024, 1024}, {1, 64, 16, 20}, {1, 9, 576, 512},
+    {2, 1, 64, 64},   {2, 4, 64, 64},     {1, 3, 80, 80},   {1, 2, 128, 128},
+    {2, 3, 24, 40},   {1, 1, 96, 16},     {1, 2, 256, 256}, {3, 1, 17, 33},
+    {1, 5, 192, 128}, {1, 1, 1024, 1024}, {1, 64, 16, 20},  {1, 9, 576, 512},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -388,13 +415,15 @@ static void random_trial(uint32_t i, enum ig_cache_type type) {
     try_it(&t);
 }
 
-static void every_type_on(const struct ig_backend *b, const struct ig_device_info *info, uint32_t trials) {
+static void every_type_on(const struct ig_backend *b, const struct ig_device_info *info,
+                          uint32_t trials) {
     struct ig_device_config config = {.mem = &mem};
     on = b;
     exact = info->software || b == &ig_backend_host;
     OK(on->open(&device, info, &config, &err));
     for (uint32_t i = 0; i < trials; i++)
-        for (int type = IG_CACHE_F16; type <= IG_CACHE_Q8; type++) random_trial(i, (enum ig_cache_type)type);
+        for (int type = IG_CACHE_F16; type <= IG_CACHE_Q8; type++)
+            random_trial(i, (enum ig_cache_type)type);
     on->close(device);
     assert_int_equal(ig_mem_used(&mem), 0);
 }
