@@ -11,12 +11,13 @@
 
 #include <cmocka.h>
 
+#include "gpu/thin.h"
 #include "os/os.h"
 #include "unit/sessions.h"
 
 #define FAULT_CL TESTS_DIR "/libfault_cl.so" /* fault_cl.c */
 
-enum { PROMPT = 6, STEPS = 3, MOST = 10 /* of one function */ };
+enum { PROMPT = 6, STEPS = 3 };
 
 static void (*fault_set)(const char *name, unsigned at, int forever);
 static unsigned (*fault_calls)(void);
@@ -130,9 +131,10 @@ static void faults_of(const char *model, const char *layers, const char *functio
     assert_int_equal(life(model, layers, "opencl0", got), INGLE_OK);
     calls = fault_calls();
     if (memcmp(got, want, sizeof got)) fail_msg("without a fault: other numbers");
-    unsigned step = getenv("INGLE_FAULT_ALL") || calls <= MOST ? 1 : calls / MOST + 1;
+    unsigned step = getenv("INGLE_FAULT_ALL") ? 1 : thin(calls / 2 + 1, calls / 4 + 1), first = thin(2, 3);
+    if (first == 1) first = 5;
     for (int forever = 0; forever < 2; forever++)
-        for (unsigned at = 1; at <= calls; at += at < 5 ? 1 : step)
+        for (unsigned at = 1; at <= calls; at += at < first ? 1 : step)
             if (!one_fault(model, layers, function, at, forever, want, &t) && !forever) break;
     printf("  %s, %s: %u calls, same numbers %u times, an error %u times, %.1f s\n", model,
            function, calls, t.same, t.refused, ig_os_seconds() - start);
@@ -175,6 +177,7 @@ static void all_layers_there(void **state) {
 
 static void by_turns_with_the_processor(void **state) {
     (void)state;
+    if (thin(2, 2) > 1) skip();
     faults_everywhere("gguf/llama.gguf", "1");
 }
 

@@ -18,14 +18,10 @@
 #include "cpu/cpu.h"
 #include "gpu/gpu.h"
 #include "gpu/host_device.h"
+#include "gpu/thin.h"
 #include "../unit/make_model.h"
 
 enum { N = 48, LONG = 330, MOST_PARTS = 512 };
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { THIN = 8 }; /* one of so many models */
-#else
-enum { THIN = 2 };
-#endif
 
 static char **only;
 static int n_only;
@@ -362,7 +358,7 @@ static int check_folder(const char *folder, int *count) {
     for (int i = 0; i < n; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         int result =
-            chosen(names[i]) && (n_only || i % THIN == 0) ? check_model(path, names[i]) : -1;
+            chosen(names[i]) && (n_only || (uint32_t)i % thin(24, 6) == 0) ? check_model(path, names[i]) : -1;
         *count += result >= 0;
         bad += result > 0;
         free(names[i]);
@@ -386,7 +382,7 @@ static void every_golden_model(void **state) {
         bad += check_folder(folder, &count);
     }
     if (bad) fail_msg("%d of %d models differ", bad, count);
-    if (!n_only && count < 100 / THIN) fail_msg("only %d models found", count);
+    if (!n_only && count < 100 / (int)thin(24, 6)) fail_msg("only %d models found", count);
 }
 
 /* ---- Every block type, in planes and as in the file ---- */
@@ -407,12 +403,12 @@ static void check_type(struct model *m, const struct line *want, const char *nam
 static void every_block_type(void **state) {
     const struct ig_quant *t;
     char path[] = "/tmp/ingle-gpu-run-XXXXXX";
-    int file = mkstemp(path), thin = THIN > 2 ? 4 : 1;
+    int file = mkstemp(path), apart = (int)thin(8, 2);
     (void)state;
     if (file < 0) fail();
     close(file);
     for (size_t i = 0; (t = ig_quant_at(i)); i++) {
-        if (t->kind == IG_QUANT_OTHER || i % (size_t)thin) continue;
+        if (t->kind == IG_QUANT_OTHER || i % (size_t)apart) continue;
         struct model *m = calloc(1, sizeof *m);
         struct line want;
         write_model(path, t);
