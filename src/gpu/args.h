@@ -79,7 +79,7 @@ struct ig_top_args {
     u32 n, stride, pairs;
 };
 
-/* ---- Keys and values: attend.k ----
+/* ---- Keys and values: kv.k ----
  * A row of a timeline's layer is one position: keys [n_kv][head_k], values [n_kv][head_v] as f32, f16 or i8, each head
  * padded with zeros to a multiple of 16 bytes, for i8 then f32 scales of keys [n_kv] and of values [n_kv]; `row` bytes,
  * a multiple of 16. So rows come in (kv_load).
@@ -117,7 +117,7 @@ struct ig_kv_load_args {
     struct ig_kv_shape s;
     u32 first;
 };
-/* attend_few_T, attend_merge, attend_many_T: q, kv, tok, parts, sinks (f32 [heads]), slopes (f32 [heads]), dst, which is
+/* attend.k: attend_few_T, attend_merge, attend_many_T: q, kv, tok, parts, sinks (f32 [heads]), slopes (f32 [heads]), dst, which is
  * none of the others. Rows [from, from + n) of q belong to the timeline, in order of position. What row r sees is a
  * position from its first (window; with IG_ATT_CHUNKED the window's start counts from multiples of the window) to its own.
  * A chunk is 256 positions counted from 0. parts: f32 [n][heads][chunks][16 + head_v rounded up to 16] with maximum, sum
