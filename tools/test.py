@@ -63,8 +63,11 @@ def sources(pattern, args):
 
 
 def run_program(command):
+    # Two programs at a time: PoCL ends a process whose kernels another one compiles into the same folder.
+    folder = os.path.join(BUILD, "pocl", os.path.basename(command[0]))
+    os.makedirs(folder, exist_ok=True)
     try:
-        r = sh(command, env=ENV, timeout=TIMEOUT)
+        r = sh(command, env=dict(ENV, POCL_CACHE_DIR=folder), timeout=TIMEOUT)
         return r.returncode, r.stdout
     except subprocess.TimeoutExpired as e:
         out = e.stdout or b""
