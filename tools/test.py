@@ -5,8 +5,8 @@
     tools/test.py -k NAME [SUITE]   only programs and pytest items whose name holds NAME
 
 unit   tests/unit/test_*.c in the release build
-gpu    tests/gpu/test_*.c: kernels and drivers on the OpenCL devices that are there (PoCL) and as host C++
-asan   both under AddressSanitizer and UndefinedBehaviorSanitizer
+gpu    the kernels' generated files, PTX through ptxas, and the tests of tests/gpu that run on OpenCL devices (PoCL)
+asan   tests/unit and all of tests/gpu, with the kernels as host C++, under AddressSanitizer and UBSan
 tsan   those that start threads, under ThreadSanitizer
 arm    the NEON kernels against the scalar ones, built for 64-bit ARM, under qemu-user (tools/cross.sh); skipped where
        the cross compiler or qemu is missing
@@ -28,15 +28,20 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import test_bindings
 import venv_here
 from suites import BUILD, ENV, JOBS, TIMEOUT, TOP, Suite, sh, pytest_suite
 
-def build(kind):
-    """Configures and builds one variant; returns its folder, or None after printing the log's end."""
+# Programs of tests/gpu that have something to do on real devices; drivers leak, so these run without sanitizers.
+ON_DEVICES = ("attend", "linear", "opencl", "opencl_faults", "opencl_kernels", "route", "rows")
+
+
+def build(kind, targets=()):
+    """Configures one variant and builds it or these targets; returns its folder, or None after printing the log's end."""
     folder = BUILD if kind == "release" else os.path.join(BUILD, kind)
-    flags = {"release": [], "asan": ["-DINGLE_SANITIZE=address,undefined", "-DINGLE_SHARED_LIB=OFF"],
+    flags = {"release": ["-DINGLE_GPU_HOST=OFF"], "asan": ["-DINGLE_SANITIZE=address,undefined", "-DINGLE_SHARED_LIB=OFF"],
              "tsan": ["-DINGLE_SANITIZE=thread", "-DINGLE_SHARED_LIB=OFF", "-DINGLE_CLI=OFF"]}[kind]
     configure = ["cmake", "-S", TOP, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DINGLE_TESTS=ON", *flags]
     if os.environ.get("CI") and kind == "release":
@@ -47,7 +52,8 @@ def build(kind):
     if r.returncode == 0:
         # Keep going: one broken test program must not hide the others.
         keep = "-k0" if os.path.exists(os.path.join(folder, "build.ninja")) else "-k"
-        r = sh(["cmake", "--build", folder, "-j", str(JOBS), "--", keep])
+        named = ["--target", *targets] if targets else []
+        r = sh(["cmake", "--build", folder, "-j", str(JOBS), *named, "--", keep])
     if r.returncode:
         print("\n".join(r.stdout.splitlines()[-60:]))
         return folder, False
@@ -89,11 +95,11 @@ def count_cmocka(code, out):
 
 def unit(name, kind, programs, args):
     suite = Suite(name)
-    folder, ok = build(kind)
+    names = [("gpu_" if "/gpu/" in p else "") + os.path.splitext(os.path.basename(p))[0] for p in programs]
+    folder, ok = build(kind, names if kind == "tsan" else ())
     if not ok:
         suite.fail(f"the {kind} build failed")
-    paths = [os.path.join(folder, "tests", ("gpu_" if "/gpu/" in p else "") + os.path.splitext(os.path.basename(p))[0])
-             for p in programs]
+    paths = [os.path.join(folder, "tests", name) for name in names]
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for path, (code, out) in zip(paths, pool.map(lambda p: run_program([p]), paths)):
             passed, failed, skipped = count_cmocka(code, out)
@@ -111,7 +117,7 @@ def run_unit(args):
 
 
 def run_gpu(args):
-    programs = sources("tests/gpu/test_*.c", args)
+    programs = [p for name in ON_DEVICES for p in sources(f"tests/gpu/test_{name}.c", args)]
     return unit("gpu", "release", programs, args) if programs else None
 
 
@@ -184,6 +190,17 @@ def run_py(args):
     return suite
 
 
+def fetch(names):
+    """What comes over the network, while the compiler works: it is waited for in main, before the suites that need it."""
+    try:
+        if "py" in names:
+            venv_here.ensure(os.path.join(TOP, "tests", "requirements.txt"))
+    except venv_here.Failed:
+        pass  # the suite says so
+    if "rust" in names and shutil.which("cargo"):
+        sh(["cargo", "fetch", "--locked"])
+
+
 SUITES = {"unit": run_unit, "gpu": run_gpu, "asan": run_asan, "tsan": run_tsan, "arm": run_arm, "fuzz": run_fuzz, "py": run_py, **test_bindings.SUITES}
 
 
@@ -203,7 +220,11 @@ def main():
         suite.fail("cannot unpack: " + unpack.stdout)
         suite.done()
         results.append(suite)
+    fetching = threading.Thread(target=fetch, args=(args.suites or list(SUITES),), daemon=True)
+    fetching.start()
     for name in args.suites or SUITES:
+        if name in ("py", *test_bindings.SUITES):
+            fetching.join()
         results.append(SUITES[name](args))
     results = [r for r in results if r]
     passed, failed, skipped = (sum(getattr(r, a) for r in results) for a in ("passed", "failed", "skipped"))

@@ -73,7 +73,7 @@ static inline void op_add(const struct ig_backend *b) {
  * sanitizers. */
 static inline int op_open(void **state) {
     (void)state;
-    op_add(&ig_backend_host);
+    if (GPU_HOST) op_add(&ig_backend_host);
     if (op_n_devices == 3) { /* the third differs in its weights only */
         op_devices[2].backend->close(op_devices[2].d);
         op_n_devices = 2;
