@@ -69,8 +69,8 @@ def sources(pattern, args):
 
 
 def run_program(command):
-    # Two programs at a time: PoCL ends a process whose kernels another one compiles into the same folder.
-    folder = os.path.join(BUILD, "pocl", os.path.basename(command[0]))
+    # PoCL ends a process whose kernels another one compiles into the same folder: one for each thread.
+    folder = os.path.join(BUILD, "pocl", threading.current_thread().name.rpartition("_")[2])
     os.makedirs(folder, exist_ok=True)
     try:
         r = sh(command, env=dict(ENV, POCL_CACHE_DIR=folder), timeout=TIMEOUT)

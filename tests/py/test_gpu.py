@@ -15,7 +15,8 @@ from conftest import BUILD
 
 
 # Tests run side by side, and PoCL ends a process whose kernels another one compiles into the same folder.
-POCL = BUILD / "pocl" / os.environ.get("PYTEST_XDIST_WORKER", "pytest")
+# The folders are those of tools/test.py, which holds what its programs had compiled.
+POCL = BUILD / "pocl" / os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]
 
 
 def run(ingle, *args, timeout=300, **env):
