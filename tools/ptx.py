@@ -267,7 +267,8 @@ def tune():
         for kernel, numbers in kernels.items():
             if not is_wrong(kernel, numbers) or kernel in groups:
                 continue
-            for n in range(12, 0, -1):
+            items = int(re.search(r"\.entry %s\([^)]*\)\s*\.maxntid (\d+)" % kernel, plain[module, sm])[1])
+            for n in range(65536 // items // (numbers[0] + 8), 0, -1):  # 65536 registers are shared by all groups
                 text = with_groups(plain[module, sm], {kernel: n})
                 if not any(is_wrong(kernel, assemble(ptxas, text, t, kernel)[kernel]) for t in TARGETS if t >= sm):
                     groups[kernel] = n

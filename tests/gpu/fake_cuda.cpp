@@ -535,6 +535,7 @@ EXPORT int cuGraphInstantiateWithFlags(cu_exec *out, cu_graph g, unsigned long l
 EXPORT int cuGraphLaunch(cu_exec e, cu_stream s) {
     CONTEXT();
     if (!has(c->execs, e)) return complain("a graph that is not there"), (int)INVALID_HANDLE;
+    world.replays++;
     for (const command &k : e->list)
         if (int r = add(c, s, k)) return r;
     return CU_OK;

@@ -25,7 +25,7 @@ struct fake_cuda {
     const char *only;
     int late; /* what the next kernel ends with: sync and the like return it */
     /* What happened */
-    unsigned calls, launches, failed; /* failed: calls that were made to fail */
+    unsigned calls, launches, replays, failed; /* failed: calls that were made to fail */
     char last_failed[64];
     unsigned live;       /* contexts, memory, streams, ... that nobody has given back */
     char complaint[256]; /* the first thing that the real driver would punish */
