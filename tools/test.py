@@ -93,8 +93,10 @@ def count_cmocka(code, out):
     return passed, failed, skipped
 
 
-def unit(name, kind, programs, args):
+def unit(name, kind, programs, args, before=None):
     suite = Suite(name)
+    if before:
+        before(suite)
     names = [("gpu_" if "/gpu/" in p else "") + os.path.splitext(os.path.basename(p))[0] for p in programs]
     folder, ok = build(kind, names if kind == "tsan" else ())
     if not ok:
@@ -116,9 +118,23 @@ def run_unit(args):
     return unit("unit", "release", sources("tests/unit/test_*.c", args), args)
 
 
+def generated(suite):
+    """What src/gpu/gen holds is what the kernels say, and ptxas takes it for every GPU without spills. tools/ptx.py says what
+    it leaves out where clang-14 or ptxas are missing."""
+    try:
+        venv_here.ensure(os.path.join(TOP, "tests", "requirements.txt"))
+    except venv_here.Failed as e:
+        suite.fail(e)
+    for command in (["gpu.py", "--check"], ["ptx.py", "--check"], ["ptx.py", "--ptxas"]):
+        r = sh([sys.executable, os.path.join(TOP, "tools", command[0]), *command[1:]])
+        suite.add(r.returncode == 0, r.returncode != 0)
+        if r.stdout.strip():
+            print(r.stdout.strip()[-6000:], flush=True)
+
+
 def run_gpu(args):
     programs = [p for name in ON_DEVICES for p in sources(f"tests/gpu/test_{name}.c", args)]
-    return unit("gpu", "release", programs, args) if programs else None
+    return unit("gpu", "release", programs, args, None if args.k else generated) if programs else None
 
 
 def run_asan(args):
@@ -193,7 +209,7 @@ def run_py(args):
 def fetch(names):
     """What comes over the network, while the compiler works: it is waited for in main, before the suites that need it."""
     try:
-        if "py" in names:
+        if "py" in names or "gpu" in names:
             venv_here.ensure(os.path.join(TOP, "tests", "requirements.txt"))
     except venv_here.Failed:
         pass  # the suite says so
@@ -223,7 +239,7 @@ def main():
     fetching = threading.Thread(target=fetch, args=(args.suites or list(SUITES),), daemon=True)
     fetching.start()
     for name in args.suites or SUITES:
-        if name in ("py", *test_bindings.SUITES):
+        if name in ("gpu", "py", *test_bindings.SUITES):
             fetching.join()
         results.append(SUITES[name](args))
     results = [r for r in results if r]
