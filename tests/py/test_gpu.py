@@ -98,7 +98,7 @@ def test_doctor_says_what_failed(ingle, opencl, build):
 
 
 def hash_of(ingle, model, *args, **env):
-    done = run(ingle, "bench", "--hash", "-p", "24", "--threads", "1", str(model), *args, **env)
+    done = run(ingle, "bench", "--hash", "-p", "24", "--threads", "1", str(model), *args, timeout=1800, **env)  # PoCL compiles
     return done.stdout if done.returncode == 0 else None
 
 
