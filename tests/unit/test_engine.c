@@ -362,7 +362,11 @@ static void test_cancel_session(void **state) {
     assert_int_equal(ingle_session_sync(s, ids, 50000, &err), INGLE_CANCELLED);
     double late = now() - cancelled_at;
     pthread_join(t, NULL);
-    assert_true(late < 0.5); /* 50 ms promised; slack for sanitizers on a loaded machine */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    assert_true(late < 5); /* the scalar kernels take 50 times as long there */
+#else
+    assert_true(late < 0.5); /* 50 ms promised; slack for a loaded machine */
+#endif
     assert_int_equal(ingle_session_sync(s, few, 50, &err), INGLE_OK);
     reference(m, NULL, few, 50, want);
     same_bits(want, ingle_session_logits(s));
