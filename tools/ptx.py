@@ -12,7 +12,7 @@
     --module NAME                  only modules whose name begins so
 
 Every module is compiled for compute capability 7.0, which all later GPUs take; linear_* of quantised types also for 8.0
-with src/gpu/override/gemm_sm80.k, of which only the kernels that differ are kept (src/gpu/ptx.c adds the rest). ptxas is that of PyPI's nvidia-cuda-nvcc-cu12 (tests/requirements.txt), of the
+with src/gpu/override/gemm_sm80.k, of which only the kernels that differ are kept (src/gpu/gpu_ptx.c adds the rest). ptxas is that of PyPI's nvidia-cuda-nvcc-cu12 (tests/requirements.txt), of the
 PATH, or the one that PTXAS names. What was compiled once lies in build/ptx, by the text's hash.
 """
 import argparse
@@ -71,7 +71,7 @@ REGISTER = re.compile(r"%(rd|rs|r|fd|f|p)(\d+)\b")
 
 
 def renumber(ptx):
-    """Registers of each kernel in the order in which they appear, from 1: what fold and src/gpu/ptx.c rely on."""
+    """Registers of each kernel in the order in which they appear, from 1: what fold and src/gpu/gpu_ptx.c rely on."""
     out = []
     for part in re.split(r"(?=\.entry)", ptx):
         seen = {}

@@ -16,7 +16,7 @@
 #define FAKE TESTS_DIR "/libfake_cuda.so"
 #define FAKE_OLD TESTS_DIR "/libfake_cuda_old.so"
 
-/* These take the place of src/gpu/source.c and ptx.c. */
+/* These take the place of src/gpu/gpu_source.c and gpu_ptx.c. */
 char *ig_gpu_source(struct ig_mem *mem, const char *module, size_t *n) {
     (void)mem, (void)module, (void)n;
     return NULL;

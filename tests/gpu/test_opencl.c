@@ -15,7 +15,7 @@
 
 #define FAULT_CL TESTS_DIR "/libfault_cl.so" /* fault_cl.c */
 
-/* These take the place of src/gpu/source.c. */
+/* These take the place of src/gpu/gpu_source.c. */
 static uint64_t source_hash = 7;
 static const char *const scale_text =
     "struct args { uint n; float f; };\n"
