@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Composes the GPU kernels' modules (src/gpu/*.k, the IG_PART_DEVICE parts of src/quant/*.h) and embeds them.
 
-    tools/gpu.py                 writes src/gpu/gen/source.c and src/gpu/gen/tables.k
+    tools/gpu.py                 writes src/gpu/gen/kernels.c and src/gpu/gen/tables.k
     tools/gpu.py --check         fails if they are not what the sources say
     tools/gpu.py --text MODULE   prints a module as a device's compiler gets it
     tools/gpu.py --host FOLDER   writes each module as a C++ file for the host device of the tests
@@ -247,7 +247,7 @@ def main():
     parser.add_argument("--text", metavar="MODULE")
     parser.add_argument("--host", metavar="FOLDER")
     args = parser.parse_args()
-    path = os.path.join(GEN, "source.c")
+    path = os.path.join(GEN, "kernels.c")
     if args.text:
         sys.stdout.write(compose(args.text))
     elif args.host:
@@ -259,7 +259,7 @@ def main():
         print(";".join(sorted(files)))
     elif args.check:
         if not os.path.exists(path) or read(path) != source_c():
-            sys.exit("src/gpu/gen/source.c is not what the kernels say: run tools/gpu.py and commit it")
+            sys.exit("src/gpu/gen/kernels.c is not what the kernels say: run tools/gpu.py and commit it")
     else:
         write(path, source_c())
 

@@ -9,7 +9,7 @@ import gpu
 
 
 def test_embedded_sources_are_fresh(top):
-    assert (top / "src/gpu/gen/source.c").read_text() == gpu.source_c(), "run tools/gpu.py and commit what it writes"
+    assert (top / "src/gpu/gen/kernels.c").read_text() == gpu.source_c(), "run tools/gpu.py and commit what it writes"
 
 
 def test_embedded_ptx_is_fresh(top):
