@@ -241,10 +241,10 @@ def main():
         suite.fail("cannot unpack: " + unpack.stdout)
         suite.done()
         results.append(suite)
-    fetching = threading.Thread(target=fetch, args=(args.suites or list(SUITES),), daemon=True)
+    names = args.suites or [name for name in SUITES if name != "sane" or os.environ.get("INGLE_TEST_ALL")]
+    fetching = threading.Thread(target=fetch, args=(names,), daemon=True)
     fetching.start()
-    usual = [name for name in SUITES if name != "sane" or os.environ.get("INGLE_TEST_ALL")]
-    for name in args.suites or usual:
+    for name in names:
         if name in ("py", *test_bindings.SUITES):
             fetching.join()
         results.append(SUITES[name](args))

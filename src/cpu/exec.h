@@ -130,8 +130,7 @@ static inline void ig_barrier(const struct ig_cpu *c, unsigned thread, struct ig
 }
 /* Rows an op works on. */
 static inline uint32_t ig_op_rows(const struct ig_cpu *c, const struct ig_op *op) {
-    if (op->flags & IG_OPF_OUT) return c->pass.n_wanted;
-    return op->flags & IG_OPF_SLOTS ? c->pass.n * c->plan->hp->n_expert_used : c->pass.n;
+    return ig_pass_op_rows(c->plan, &c->pass, op);
 }
 
 /* A step's operation with units of its own, called on every thread. */

@@ -5,11 +5,6 @@
 /* CHUNK_MANY: for many inputs, which each unit packs for itself (panel_many.inl) */
 enum { CHUNK = 64, CHUNK_MIN = 16, CHUNK_MANY = 256, MANY = 64 };
 
-/* Which of the two activation formats a matrix wants; -1 for floats. */
-static int act_kind(const struct ig_mat *m) {
-    return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
-}
-
 void ig_op_quantize_row(struct ig_cpu *c, const struct ig_op *op, unsigned formats, uint32_t i,
                         unsigned thread) {
     bool own = (ig_own(c, op) & IG_OWN_A) != 0;
@@ -34,7 +29,7 @@ static void finish_rows(const struct ig_linear *j, const float *bias, const floa
 static void run_rows(struct ig_cpu *c, const struct ig_op *op, unsigned i, uint32_t expert,
                      uint32_t row, uint32_t rows, struct ig_linear *j, unsigned thread) {
     const struct ig_slot *w = op->w[i];
-    int kind = act_kind(&w->mat);
+    int kind = ig_mat_act_kind(&w->mat);
     j->type = w->mat.type;
     j->row_bytes = w->mat.row_bytes;
     j->w = ig_mat_at(&w->mat, expert) + w->mat.row_bytes * row;

@@ -8,21 +8,12 @@
  * buffer: allowed where nobody in this part reads the buffer before it is written anew. */
 #include "gpu/gpu_impl.h"
 
-static bool is_linear(const struct ig_op *op) {
-    return op->kind == IG_OP_LINEAR || op->kind == IG_OP_EXPERT_LINEAR;
-}
-
 static bool reads(const struct ig_op *op, unsigned buffer) {
     return ig_op_reads(op) >> buffer & 1;
 }
 
 static bool writes(const struct ig_op *op, unsigned buffer) {
     return ig_op_writes(op) >> buffer & 1;
-}
-
-static bool same_rows(const struct ig_op *a, const struct ig_op *b) {
-    const int kinds = IG_OPF_SLOTS | IG_OPF_OUT;
-    return (a->flags & kinds) == (b->flags & kinds);
 }
 
 /* Is the value that `buffer` has at operation `at` read before it is written anew? A linear
@@ -32,9 +23,9 @@ static bool is_read(const struct ig_gpu *g, uint32_t at, uint32_t to, unsigned b
     for (uint32_t i = at; i < to; i++) {
         const struct ig_op *op = &g->plan->ops[i];
         if (reads(op, buffer)) {
-            if (kind < 0 || !is_linear(op)) return true;
+            if (kind < 0 || !ig_op_is_linear(op)) return true;
             for (unsigned k = 0; k < op->n_to; k++)
-                if (ig_gpu_act_kind(&op->w[k]->mat) != kind) return true;
+                if (ig_mat_act_kind(&op->w[k]->mat) != kind) return true;
         }
         if (writes(op, buffer)) return false;
     }
@@ -46,7 +37,7 @@ static bool is_read(const struct ig_gpu *g, uint32_t at, uint32_t to, unsigned b
 static int wanted_kind(const struct ig_gpu *g, uint32_t at, uint32_t to, unsigned buffer) {
     for (uint32_t i = at; i < to; i++) {
         const struct ig_op *op = &g->plan->ops[i];
-        if (is_linear(op) && op->a == buffer) return ig_gpu_act_kind(&op->w[0]->mat);
+        if (ig_op_is_linear(op) && op->a == buffer) return ig_mat_act_kind(&op->w[0]->mat);
         if (writes(op, buffer)) return -1;
     }
     return -1;
@@ -68,7 +59,7 @@ static bool find_norm(const struct ig_gpu *g, uint32_t at, uint32_t to, struct i
                        *norm;
     if (plain_norm(post) && add && post->dst == add->b && add->a != add->b &&
         post->a == post->dst && g->w->ops[at].vec && !g->w->ops[at].bias[0] &&
-        same_rows(post, add)) {
+        ig_op_same_rows(post, add)) {
         f->post = post;
         i++;
     } else {
@@ -79,7 +70,7 @@ static bool find_norm(const struct ig_gpu *g, uint32_t at, uint32_t to, struct i
     norm = op_at(g, i, to, IG_OP_NORM);
     if (!plain_norm(norm)) return false;
     if (add &&
-        (add->dst != norm->a || norm->dst == norm->a || add->n != norm->n || !same_rows(add, norm)))
+        (add->dst != norm->a || norm->dst == norm->a || add->n != norm->n || !ig_op_same_rows(add, norm)))
         return false;
     if (f->post && (f->post->n != add->n || f->post->what != norm->what ||
                     (norm->dst != f->post->dst && is_read(g, i + 1, to, f->post->dst, -1))))

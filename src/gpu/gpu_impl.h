@@ -222,13 +222,14 @@ struct ig_gpu_mirror {
     struct ig_gpu_mirror_layer *layers; /* [cache->n_layers] */
 };
 
-/* ---- device.c: thin wrappers that count and name ---- */
+/* ---- weights.c: thin wrappers that count and name ---- */
 
 ingle_status ig_gpu_kernel_get(struct ig_gpu_weights *w, enum ig_gpu_kernel id,
                                struct ig_dev_kernel **out, ingle_error *err);
 ingle_status ig_gpu_typed_get(struct ig_gpu_weights *w, const struct ig_quant *t,
                               enum ig_gpu_typed id, struct ig_dev_kernel **out, ingle_error *err);
 void ig_gpu_free(struct ig_gpu_weights *w, struct ig_dev_mem **m);
+void ig_gpu_tensor_drop(struct ig_gpu_weights *w, struct ig_gpu_tensor *t);
 void ig_gpu_buffer_free(struct ig_gpu_weights *w, struct ig_gpu_buffer *b);
 /* At least `bytes`; what it held is lost if it has to grow. `clear`: zeros. */
 ingle_status ig_gpu_buffer_grow(struct ig_gpu_weights *w, struct ig_gpu_buffer *b, size_t bytes,
@@ -261,21 +262,20 @@ static inline uint32_t ig_gpu_stage_stride(const struct ig_layer_params *l) {
     return l->n_head_kv * (l->head_k + l->head_v);
 }
 
-/* ---- run.c ---- */
+/* ---- gpu_run.c ---- */
 
 ingle_status ig_gpu_bounce(struct ig_gpu *g, size_t bytes, ingle_error *err);
 void ig_gpu_scratch_free(struct ig_gpu *g); /* its device memory */
 /* Waits for the device now and then, so that a raised flag is seen soon. */
 ingle_status ig_gpu_breathe(struct ig_gpu *g, uint32_t rows, ingle_error *err);
 static inline uint32_t ig_gpu_rows(const struct ig_gpu *g, const struct ig_op *op) {
-    if (op->flags & IG_OPF_OUT) return g->pass.n_wanted;
-    return op->flags & IG_OPF_SLOTS ? g->pass.n * g->plan->hp->n_expert_used : g->pass.n;
+    return ig_pass_op_rows(g->plan, &g->pass, op);
 }
 static inline uint32_t ig_gpu_div(uint32_t a, uint32_t b) {
     return (a + b - 1) / b;
 }
 
-/* ---- ops_*.c ---- */
+/* ---- gpu_ops_*.c ---- */
 
 ingle_status ig_gpu_launch(struct ig_gpu *g, struct ig_dev_kernel *k,
                            struct ig_dev_mem *const *buffers, uint32_t n_buffers, const void *args,
@@ -287,10 +287,6 @@ ingle_status ig_gpu_op_route(struct ig_gpu *g, const struct ig_op *op, ingle_err
 ingle_status ig_gpu_op_kv_put(struct ig_gpu *g, const struct ig_op *op, const struct ig_op *rope,
                               ingle_error *err);
 ingle_status ig_gpu_op_attend(struct ig_gpu *g, const struct ig_op *op, ingle_error *err);
-/* Which of the two forms of quantised inputs a matrix wants; -1 for floats. */
-static inline int ig_gpu_act_kind(const struct ig_mat *m) {
-    return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
-}
 
 /* Chunks of positions that a run's rows see: what else changes with the position. */
 uint64_t ig_gpu_attend_span(const struct ig_gpu *g, const struct ig_op *op,
@@ -305,14 +301,14 @@ ingle_status ig_gpu_walk(struct ig_gpu *g, uint32_t from, uint32_t to, ig_gpu_qu
                          ingle_error *err);
 void ig_gpu_graphs_free(struct ig_gpu *g);
 
-/* ---- fuse.c: several operations in one launch ---- */
+/* ---- gpu_fuse.c: several operations in one launch ---- */
 
 struct ig_gpu_fused {
     const struct ig_op *post, *add, *norm; /* sum and norms; some NULL */
     const struct ig_op *act;
     const struct ig_op *rope, *put;
     uint32_t len; /* operations */
-    int kind;     /* then quantised, as ig_gpu_act_kind; -1: not */
+    int kind;     /* then quantised, as ig_mat_act_kind; -1: not */
     bool keep;    /* the floats are needed too */
 };
 /* Can operations from `at` on, before `to`, be one launch? */

@@ -106,7 +106,7 @@ ingle_status ig_gpu_op_linear(struct ig_gpu *g, const struct ig_op *op, ingle_er
     for (j.i = 0; j.i < op->n_to; j.i++) {
         struct ig_dev_kernel *k;
         j.t = &g->w->tensors[o->tensor[j.i] - 1];
-        j.kind = ig_gpu_act_kind(j.t->mat);
+        j.kind = ig_mat_act_kind(j.t->mat);
         if (j.kind >= 0) IG_TRY(quantize(g, op, j.kind, j.inputs, err));
         IG_TRY(ig_gpu_typed_get(g->w, j.t->mat->type, kernel_of(&j), &k, err));
         for (uint32_t s = 0; s < j.t->n_shards; s++)

@@ -189,12 +189,6 @@ static ingle_status self_test(struct ig_gpu_weights *w, const struct ig_gpu_tens
 
 /* ---- A part's ---- */
 
-static void drop(struct ig_gpu_weights *w, struct ig_gpu_tensor *t) {
-    for (uint32_t i = 0; t->shards && i < t->n_shards; i++) ig_gpu_free(w, &t->shards[i].mem);
-    ig_free(w->mem, t->shards);
-    t->shards = NULL;
-}
-
 static ingle_status load_tensor(struct loader *l, uint32_t index, ingle_error *err) {
     if (!index || l->w->tensors[index - 1].shards) return INGLE_OK;
     struct ig_gpu_tensor *t = &l->w->tensors[index - 1];
@@ -202,12 +196,12 @@ static ingle_status load_tensor(struct loader *l, uint32_t index, ingle_error *e
     bool wrapped;
     ingle_status status = wrap(l->w, t, &wrapped, err);
     if (status == INGLE_OK && !wrapped) {
-        drop(l->w, t);
+        ig_gpu_tensor_drop(l->w, t);
         status = load_shards(l, t, err);
     }
     if (status == INGLE_OK) status = self_test(l->w, t, err);
     if (status == INGLE_OK) return status;
-    drop(l->w, t);
+    ig_gpu_tensor_drop(l->w, t);
     l->w->bytes = before;
     return status;
 }

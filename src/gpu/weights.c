@@ -92,13 +92,14 @@ ingle_status ig_gpu_weights_open(struct ig_gpu_weights **out, struct ig_mem *mem
     return status;
 }
 
+void ig_gpu_tensor_drop(struct ig_gpu_weights *w, struct ig_gpu_tensor *t) {
+    for (uint32_t i = 0; t->shards && i < t->n_shards; i++) ig_gpu_free(w, &t->shards[i].mem);
+    ig_free(w->mem, t->shards);
+    t->shards = NULL;
+}
+
 static void drop_weights(struct ig_gpu_weights *w) {
-    for (uint32_t i = 0; i < w->n_tensors; i++) {
-        struct ig_gpu_tensor *t = &w->tensors[i];
-        for (uint32_t k = 0; t->shards && k < t->n_shards; k++) ig_gpu_free(w, &t->shards[k].mem);
-        ig_free(w->mem, t->shards);
-        t->shards = NULL;
-    }
+    for (uint32_t i = 0; i < w->n_tensors; i++) ig_gpu_tensor_drop(w, &w->tensors[i]);
     for (uint32_t i = 0; i < w->n_vectors; i++) ig_gpu_free(w, &w->vectors[i].mem);
     w->bytes = 0;
 }

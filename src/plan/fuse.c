@@ -25,13 +25,9 @@ struct fuser {
     uint8_t holds[2];     /* buffer whose rows are quantised, per 32 and per 256 */
 };
 
-static bool is_linear(const struct ig_op *op) {
-    return op->kind == IG_OP_LINEAR || op->kind == IG_OP_EXPERT_LINEAR;
-}
-
 /* Few tokens are routed by every thread for itself; the cache has one writer. */
 static bool is_row(const struct fuser *f, const struct ig_op *op) {
-    if (is_linear(op) || op->kind == IG_OP_ATTEND) return false;
+    if (ig_op_is_linear(op) || op->kind == IG_OP_ATTEND) return false;
     return op->kind == IG_OP_ROUTE ? f->few : !(f->few && op->kind == IG_OP_KV_PUT);
 }
 
@@ -39,16 +35,10 @@ static bool in_place(const struct ig_op *op) {
     return op->kind == IG_OP_ROPE || op->kind == IG_OP_TEMPERATURE || op->kind == IG_OP_POSITION;
 }
 
-/* Do the two work on the same kind of rows (tokens, slots, wanted rows)? */
-static bool same_rows(const struct ig_op *a, const struct ig_op *b) {
-    const int kinds = IG_OPF_SLOTS | IG_OPF_OUT;
-    return (a->flags & kinds) == (b->flags & kinds);
-}
-
 /* Is a row of op the same kind of row as a row of the linear operation's result? */
 static bool on_result(const struct ig_op *linear, const struct ig_op *op) {
     if (linear->kind == IG_OP_EXPERT_LINEAR) return (op->flags & IG_OPF_SLOTS) != 0;
-    return same_rows(linear, op);
+    return ig_op_same_rows(linear, op);
 }
 
 /* ---- What an operation reads and writes ---- */
@@ -129,7 +119,7 @@ static uint32_t rows_end(const struct fuser *f, uint32_t first) {
     uint32_t i = first;
     while (i < f->to && is_row(f, &ops[i]) &&
            (f->few ||
-            (same_rows(&ops[first], &ops[i]) && (i == first || ops[i].kind != IG_OP_GATHER))))
+            (ig_op_same_rows(&ops[first], &ops[i]) && (i == first || ops[i].kind != IG_OP_GATHER))))
         i++;
     return i;
 }
@@ -260,7 +250,7 @@ static uint32_t heads_end(const struct fuser *f, uint32_t at, struct ig_step *s)
 static void find_shape(const struct fuser *f, struct ig_step *s) {
     const struct ig_op *l = &f->p->ops[s->op];
     s->end = s->first = s->op + 1;
-    if (!is_linear(l)) return;
+    if (!ig_op_is_linear(l)) return;
     s->end = columns_end(f, s->op);
     if (s->end > s->first) s->shape = IG_SHAPE_COLUMNS;
     if (s->end > s->first || l->kind != IG_OP_LINEAR) return;
@@ -278,7 +268,7 @@ static uint32_t put_units(struct fuser *f, uint32_t at) {
     struct ig_step s = {.how = IG_STEP_UNITS, .op = at};
     find_shape(f, &s);
     uint64_t reads = sources(op), writes = results(op), inner = writes;
-    if (is_linear(op)) {
+    if (ig_op_is_linear(op)) {
         unsigned want = formats(op);
         if (!(want & 4)) reads &= ~BIT(op->a);
         reads |= formats_bits(want);
@@ -313,8 +303,8 @@ static void walk(struct fuser *f) {
             for (uint32_t j = i; j < end; j++) written |= results(&ops[j]);
             forget(f, written);
         }
-        unsigned want = op && is_linear(op) ? missing(f, op) : 0;
-        bool joined = want && (end == i || f->few || same_rows(&ops[i], op));
+        unsigned want = op && ig_op_is_linear(op) ? missing(f, op) : 0;
+        bool joined = want && (end == i || f->few || ig_op_same_rows(&ops[i], op));
         if (end > i || joined) put_rows(f, i, end, end, joined ? want : 0);
         if (want && !joined) put_rows(f, end, end, end, want);
         i = end;

@@ -28,6 +28,12 @@ struct ig_pass {
 static inline uint32_t ig_pass_end(const struct ig_plan *p, const struct ig_pass *pass) {
     return !pass->n_wanted ? p->gather : pass->hidden ? p->hidden : p->n_ops;
 }
+/* Rows that an operation works on. */
+static inline uint32_t ig_pass_op_rows(const struct ig_plan *p, const struct ig_pass *pass,
+                                       const struct ig_op *op) {
+    if (op->flags & IG_OPF_OUT) return pass->n_wanted;
+    return op->flags & IG_OPF_SLOTS ? pass->n * p->hp->n_expert_used : pass->n;
+}
 /* Rows of a buffer in this pass. */
 static inline uint32_t ig_pass_rows(const struct ig_plan *p, const struct ig_pass *pass,
                                     unsigned buffer) {

@@ -142,6 +142,18 @@ ingle_status ig_plan_fuse_range(const struct ig_plan *p, uint32_t from, uint32_t
 /* Buffers that an operation reads and writes, as bits. */
 uint64_t ig_op_reads(const struct ig_op *op);
 uint64_t ig_op_writes(const struct ig_op *op);
+static inline bool ig_op_is_linear(const struct ig_op *op) {
+    return op->kind == IG_OP_LINEAR || op->kind == IG_OP_EXPERT_LINEAR;
+}
+/* Do the two work on the same kind of rows (tokens, slots, wanted rows)? */
+static inline bool ig_op_same_rows(const struct ig_op *a, const struct ig_op *b) {
+    const int kinds = IG_OPF_SLOTS | IG_OPF_OUT;
+    return (a->flags & kinds) == (b->flags & kinds);
+}
+/* Which of the two forms of quantised inputs a matrix wants; -1 for floats. */
+static inline int ig_mat_act_kind(const struct ig_mat *m) {
+    return m->type->kind == IG_QUANT_A32 ? 0 : m->type->kind == IG_QUANT_A256 ? 1 : -1;
+}
 /* Barriers of a walk from operation `from` up to `to`, the one behind the last step not counted. */
 uint32_t ig_walk_barriers(const struct ig_walk *w, uint32_t from, uint32_t to);
 /* Rows of a buffer for `tokens` tokens of which `wanted` have logits. */
