@@ -4,7 +4,6 @@
  *
  * `gpu_test_run NAME...` runs only the models of those names. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +19,7 @@
 #include "gpu/host_device.h"
 #include "gpu/thin.h"
 #include "../unit/make_model.h"
+#include "../unit/plans.h"
 
 enum { N = 48, LONG = 330, MOST_PARTS = 512 };
 
@@ -30,60 +30,9 @@ static _Atomic bool no, flag;
 static uint32_t seed = 12345;
 static struct ig_device_list devices;
 
-struct model {
-    struct ig_mem mem;
-    struct ig_view view;
-    struct ig_arena arena;
-    struct ig_arch arch;
-    struct ig_plan plan;
-};
-
 static uint32_t dice(uint32_t n) {
     seed = seed * 1664525u + 1013904223u;
     return (seed >> 8) % n;
-}
-
-static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name,
-                      const char **why) {
-    const struct ig_quant *q = ig_quant_by_id(type);
-    *why = NULL;
-    if (!q) return false;
-    *weights = q->block;
-    *bytes = q->bytes;
-    *name = q->name;
-    return true;
-}
-
-static bool open_model(struct model *m, const char *path) {
-    memset(m, 0, sizeof *m);
-    m->arena.mem = &m->mem;
-    if (ig_view_open(&m->view, &m->mem, path, type_size, NULL, &err)) return false;
-    if (!ig_arch_open(&m->arch, &m->arena, &m->view, NULL, &err) &&
-        !ig_plan_make(&m->plan, &m->arena, &m->arch, &err))
-        return true;
-    ig_arena_free(&m->arena);
-    ig_view_close(&m->view);
-    return false;
-}
-
-static void close_model(struct model *m) {
-    ig_arena_free(&m->arena);
-    ig_view_close(&m->view);
-    assert_int_equal(ig_mem_used(&m->mem), 0);
-}
-
-static void open_cache(struct ig_cache *cache, struct model *m, enum ig_cache_type type,
-                       uint32_t context) {
-    const struct ig_hparams *hp = m->plan.hp;
-    struct ig_cache_want *want = calloc(hp->n_layer, sizeof *want);
-    for (uint32_t i = 0; i < hp->n_layer; i++) {
-        const struct ig_layer_params *l = &hp->layer[i];
-        want[i] =
-            (struct ig_cache_want){l->n_head_kv, l->head_k, l->head_v, l->window, l->kv_layer};
-    }
-    if (ig_cache_open(cache, &m->mem, want, hp->n_layer, type, context, N, &err))
-        fail_msg("%s", err.message);
-    free(want);
 }
 
 /* ---- Two executors, by turns or one alone ---- */
@@ -210,7 +159,7 @@ struct line {
 };
 
 static void open_line(struct line *l, struct model *m, enum ig_cache_type type, uint32_t context) {
-    open_cache(&l->cache, m, type, context);
+    plan_cache(&l->cache, &m->mem, m->plan.hp, type, context, N);
     l->logits = calloc((size_t)context * m->plan.hp->n_vocab, sizeof(float));
     l->states = calloc((size_t)context * m->plan.hp->n_embd, sizeof(float));
 }
@@ -327,59 +276,25 @@ static int check_ways(struct model *m, const char *name) {
 static int check_model(const char *path, const char *name) {
     struct model *m = calloc(1, sizeof *m);
     int bad = -1;
-    if (open_model(m, path)) {
+    if (plan_open(m, path, &err)) {
         bad = check_ways(m, name);
         if (bad || n_only) print_message("%s%s\n", name, bad ? "  FAILED" : "");
-        close_model(m);
+        plan_close(m);
     }
     free(m);
     return bad;
 }
 
-static bool chosen(const char *name) {
-    for (int i = 0; i < n_only; i++)
-        if (!strcmp(only[i], name)) return true;
-    return !n_only;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int check_folder(const char *folder, int *count) {
-    DIR *d = opendir(folder);
-    char *names[512], path[1400];
-    int n = 0, bad = 0;
-    if (!d) return 0;
-    for (struct dirent *e; n < 512 && (e = readdir(d));)
-        if (e->d_name[0] != '.') names[n++] = strdup(e->d_name);
-    closedir(d);
-    qsort(names, (size_t)n, sizeof *names, by_name);
-    for (int i = 0; i < n; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        int result =
-            chosen(names[i]) && (n_only || (uint32_t)i % thin(40, 6) == 0) ? check_model(path, names[i]) : -1;
-        *count += result >= 0;
-        bad += result > 0;
-        free(names[i]);
-    }
-    return bad;
-}
-
-static const char *golden_root(int i) {
-    static const char *const variables[] = {"INGLE_GOLDEN", "INGLE_GOLDEN_BUILD"},
-                             *const defaults[] = {"tests/golden", "build/golden"};
-    return getenv(variables[i]) ? getenv(variables[i]) : defaults[i];
-}
-
 static void every_golden_model(void **state) {
     (void)state;
     static const char *const kinds[] = {"models", "gguf"};
+    const struct plan_choice choice = {only, n_only, thin(40, 6)};
     char folder[1100];
     int bad = 0, count = 0;
     for (int i = 0; i < 4; i++) {
-        snprintf(folder, sizeof folder, "%s/%s", golden_root(i % 2), kinds[i / 2]);
-        bad += check_folder(folder, &count);
+        snprintf(folder, sizeof folder, "%s/%s", plan_root(i % 2), kinds[i / 2]);
+        int here = plan_folder(folder, &choice, check_model, &count); /* not all are in both places */
+        bad += here > 0 ? here : 0;
     }
     if (bad) fail_msg("%d of %d models differ", bad, count);
     if (!n_only && count < 100 / (int)thin(40, 6)) fail_msg("only %d models found", count);
@@ -412,7 +327,7 @@ static void every_block_type(void **state) {
         struct model *m = calloc(1, sizeof *m);
         struct line want;
         write_model(path, t);
-        if (!open_model(m, path)) fail_msg("%s: %s", t->name, err.message);
+        if (!plan_open(m, path, &err)) fail_msg("%s: %s", t->name, err.message);
         struct runner *cpu = open_runner(m, 0, 0, N, 0);
         open_line(&want, m, IG_CACHE_F16, N);
         go(cpu, &want, 12, 12);
@@ -420,7 +335,7 @@ static void every_block_type(void **state) {
         check_type(m, &want, t->name, 2 % devices.n);
         close_line(&want);
         close_runner(cpu);
-        close_model(m);
+        plan_close(m);
         free(m);
     }
     unlink(path);
@@ -432,8 +347,8 @@ static struct model *open_golden(const char *name) {
     char path[1100];
     struct model *m = calloc(1, sizeof *m);
     for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", golden_root(i), name);
-        if (open_model(m, path)) return m;
+        snprintf(path, sizeof path, "%s/%s", plan_root(i), name);
+        if (plan_open(m, path, &err)) return m;
     }
     fail_msg("%s: %s", name, err.message);
     return NULL;
@@ -470,7 +385,7 @@ static void check_long(const char *name, enum ig_cache_type type) {
     close_runner(gpu);
     close_runner(cpu);
     assert_int_equal(ig_host_allocated(NULL), 0);
-    close_model(m);
+    plan_close(m);
     free(m);
 }
 
@@ -507,7 +422,7 @@ static void timelines_share_a_pass(void **state) {
         }
         close_runner(cpu);
         close_runner(gpu);
-        close_model(m);
+        plan_close(m);
         free(m);
     }
 }
@@ -529,7 +444,7 @@ static void large_matrices_are_cut(void **state) {
         close_line(&got);
         close_runner(cpu);
         close_runner(gpu);
-        close_model(m);
+        plan_close(m);
         free(m);
     }
 }
@@ -582,7 +497,7 @@ static void cancelled_and_failed_passes_leave_no_trace(void **state) {
     close_runner(gpu);
     close_line(&want);
     close_runner(cpu);
-    close_model(m);
+    plan_close(m);
     free(m);
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cpu/cpu.h"
+#include "plans.h"
 
 /* Families of later issues: they must be refused by name, not computed wrongly. */
 static const char *const later[] = {"bert",       "deepseek-v2", "deepseek-v3", "granite-hybrid",
@@ -37,17 +38,6 @@ struct golden {
     int32_t *ids;
     float *logits; /* [n][vocab] */
 };
-
-static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name,
-                      const char **why) {
-    const struct ig_quant *q = ig_quant_by_id(type);
-    *why = NULL;
-    if (!q) return false;
-    *weights = q->block;
-    *bytes = q->bytes;
-    *name = q->name;
-    return true;
-}
 
 static uint8_t *read_file(const char *path, size_t *size) {
     FILE *f = fopen(path, "rb");
@@ -91,21 +81,6 @@ static bool read_golden(const char *folder, struct golden *g) {
     return true;
 }
 
-static void open_cache(struct ig_cache *cache, struct ig_mem *mem, const struct ig_hparams *hp,
-                       uint32_t context, uint32_t batch) {
-    struct ig_cache_want *want = calloc(hp->n_layer, sizeof *want);
-    ingle_error err;
-    for (uint32_t i = 0; i < hp->n_layer; i++) {
-        const struct ig_layer_params *l = &hp->layer[i];
-        want[i] =
-            (struct ig_cache_want){l->n_head_kv, l->head_k, l->head_v, l->window, l->kv_layer};
-    }
-    if (ig_cache_open(cache, mem, want, hp->n_layer, IG_CACHE_F32, context, batch, &err) ||
-        ig_cache_reserve(cache, context, &err))
-        fail_msg("%s", err.message);
-    free(want);
-}
-
 /* All logits of a golden's ids. False: these kernels do not run here. */
 static bool compute(const struct ig_plan *plan, const struct golden *g, const struct run *r,
                     float *out) {
@@ -119,7 +94,8 @@ static bool compute(const struct ig_plan *plan, const struct golden *g, const st
     uint32_t chunk = r->chunk && r->chunk < g->n ? r->chunk : g->n, wanted[512];
     struct ig_pass_token tokens[512];
     if (ig_cpu_open(&cpu, &mem, plan, &config, &err)) return false;
-    open_cache(&cache, &mem, plan->hp, g->n, chunk);
+    plan_cache(&cache, &mem, plan->hp, IG_CACHE_F32, g->n, chunk);
+    if (ig_cache_reserve(&cache, g->n, &err)) fail_msg("%s", err.message);
     for (uint32_t at = 0; at < g->n; at += chunk) {
         uint32_t n = g->n - at < chunk ? g->n - at : chunk;
         for (uint32_t i = 0; i < n; i++) {
@@ -206,7 +182,7 @@ static int check_model(const char *path, const char *name, const struct golden *
     struct ig_plan plan;
     ingle_error err;
     int bad = 1;
-    if (ig_view_open(&view, &mem, path, type_size, NULL, &err)) {
+    if (ig_view_open(&view, &mem, path, plan_type_size, NULL, &err)) {
         print_error("%s: %s\n", name, err.message);
         return 1;
     }
@@ -336,7 +312,7 @@ static void later_families_are_refused(void **state) {
         ingle_error err;
         if (!strcmp(later[i], "qwen3-embed")) continue; /* qwen3 without an output: it opens */
         snprintf(path, sizeof path, "%s/%s", folder, later[i]);
-        assert_int_equal(ig_view_open(&view, &mem, path, type_size, NULL, &err), INGLE_OK);
+        assert_int_equal(ig_view_open(&view, &mem, path, plan_type_size, NULL, &err), INGLE_OK);
         assert_int_equal(ig_arch_open(&arch, &arena, &view, NULL, &err), INGLE_UNSUPPORTED);
         assert_non_null(strstr(err.message, "the nearest are"));
         ig_arena_free(&arena);

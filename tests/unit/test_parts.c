@@ -4,7 +4,6 @@
  *
  * `test_parts NAME...` runs only the models of those names. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cpu/cpu.h"
+#include "plans.h"
 
 enum { N = 40, MOST_PARTS = 4096 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -28,14 +28,6 @@ static int n_only;
 static ingle_error err;
 static const _Atomic bool no;
 static uint32_t seed = 12345;
-
-struct model {
-    struct ig_mem mem;
-    struct ig_view view;
-    struct ig_arena arena;
-    struct ig_arch arch;
-    struct ig_plan plan;
-};
 
 struct cuts {
     struct ig_plan_part part[MOST_PARTS];
@@ -51,30 +43,6 @@ struct result {
 static uint32_t dice(uint32_t n) {
     seed = seed * 1664525u + 1013904223u;
     return (seed >> 8) % n;
-}
-
-static bool type_size(uint32_t type, uint32_t *weights, uint32_t *bytes, const char **name,
-                      const char **why) {
-    const struct ig_quant *q = ig_quant_by_id(type);
-    *why = NULL;
-    if (!q) return false;
-    *weights = q->block;
-    *bytes = q->bytes;
-    *name = q->name;
-    return true;
-}
-
-static void open_cache(struct ig_cache *cache, struct ig_mem *mem, const struct ig_hparams *hp) {
-    struct ig_cache_want *want = calloc(hp->n_layer, sizeof *want);
-    for (uint32_t i = 0; i < hp->n_layer; i++) {
-        const struct ig_layer_params *l = &hp->layer[i];
-        want[i] =
-            (struct ig_cache_want){l->n_head_kv, l->head_k, l->head_v, l->window, l->kv_layer};
-    }
-    if (ig_cache_open(cache, mem, want, hp->n_layer, IG_CACHE_F16, N, N, &err) ||
-        ig_cache_reserve(cache, N, &err))
-        fail_msg("%s", err.message);
-    free(want);
 }
 
 /* ---- Cuts ---- */
@@ -195,7 +163,8 @@ static void compute(struct model *m, const struct cuts *c, unsigned threads, uin
     struct ig_pass_token tokens[N];
     uint32_t wanted[N];
     open_runner(&r, m, c, threads);
-    open_cache(&cache, &m->mem, m->plan.hp);
+    plan_cache(&cache, &m->mem, m->plan.hp, IG_CACHE_F16, N, N);
+    if (ig_cache_reserve(&cache, N, &err)) fail_msg("%s", err.message);
     for (uint32_t at = 0; at < N; at += chunk) {
         uint32_t n = N - at < chunk ? N - at : chunk;
         for (uint32_t i = 0; i < n; i++) {
@@ -272,59 +241,25 @@ static int check_cuts(struct model *m) {
 static int check_model(const char *path, const char *name) {
     struct model *m = calloc(1, sizeof *m);
     int bad = -1;
-    m->arena.mem = &m->mem;
-    if (!ig_view_open(&m->view, &m->mem, path, type_size, NULL, &err)) {
-        if (!ig_arch_open(&m->arch, &m->arena, &m->view, NULL, &err) &&
-            !ig_plan_make(&m->plan, &m->arena, &m->arch, &err))
-            bad = check_cuts(m);
-        if (bad > 0 || (n_only && !bad)) print_message("%s%s\n", name, bad ? "  FAILED" : "");
-        ig_arena_free(&m->arena);
-        ig_view_close(&m->view);
+    if (plan_open(m, path, &err)) {
+        bad = check_cuts(m);
+        if (bad || n_only) print_message("%s%s\n", name, bad ? "  FAILED" : "");
+        plan_close(m);
     }
-    assert_int_equal(ig_mem_used(&m->mem), 0);
     free(m);
-    return bad;
-}
-
-static bool chosen(const char *name) {
-    for (int i = 0; i < n_only; i++)
-        if (!strcmp(only[i], name)) return true;
-    return !n_only;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int check_folder(const char *folder, int *count) {
-    DIR *d = opendir(folder);
-    char *names[512], path[1100];
-    int n = 0, bad = 0;
-    if (!d) fail_msg("%s is missing: run tools/golden/unpack.sh", folder);
-    for (struct dirent *e; n < 512 && (e = readdir(d));)
-        if (e->d_name[0] != '.') names[n++] = strdup(e->d_name);
-    closedir(d);
-    qsort(names, (size_t)n, sizeof *names, by_name);
-    for (int i = 0; i < n; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        int result = chosen(names[i]) && i % THIN == 0 ? check_model(path, names[i]) : -1;
-        *count += result >= 0;
-        bad += result > 0;
-        free(names[i]);
-    }
     return bad;
 }
 
 static void every_golden_model(void **state) {
     (void)state;
-    static const char *const variables[] = {"INGLE_GOLDEN", "INGLE_GOLDEN_BUILD"},
-                             *const defaults[] = {"tests/golden", "build/golden"};
+    const struct plan_choice choice = {only, n_only, THIN};
     char folder[1000];
     int bad = 0, count = 0;
     for (int i = 0; i < 2; i++) {
-        const char *dir = getenv(variables[i]) ? getenv(variables[i]) : defaults[i];
-        snprintf(folder, sizeof folder, "%s/models", dir);
-        bad += check_folder(folder, &count);
+        snprintf(folder, sizeof folder, "%s/models", plan_root(i));
+        int here = plan_folder(folder, &choice, check_model, &count);
+        if (here < 0) fail_msg("%s is missing: run tools/golden/unpack.sh", folder);
+        bad += here;
     }
     if (bad) fail_msg("%d of %d models differ", bad, count);
     if (!n_only && count < 100 / THIN) fail_msg("only %d models found", count);
